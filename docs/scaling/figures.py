@@ -1,0 +1,303 @@
+"""Work out every figure of docs/scaling.md: `make figures` writes them, `make figures ARGS=--check` compares.
+
+The numbers go to figures.json, the pictures beside it, and the tables into docs/scaling.md between their markers.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from worker.commands.scale import seconds
+from worker.scaling.autoscaling import Autoscaler
+from worker.scaling.comparison import compare
+from worker.scaling.contenders import OURS, backlog_per_task, contenders
+from worker.scaling.outcome import Outcome
+from worker.scaling.picture import draw
+from worker.scaling.plan import plan
+from worker.scaling.profiles import PROFILES, counts_a_minute
+from worker.scaling.scenario import EndpointModel, Scenario, WorkerModel
+from worker.scaling.simulator import Run
+
+HERE = Path(__file__).parent
+DOCUMENT = HERE.parent / "scaling.md"
+NUMBERS = HERE / "figures.json"
+CALIBRATION = HERE / "calibration.json"
+"""Measured by `make calibrate`; everything else here is simulated."""
+KEYS = ("name", "p50_s", "p95_s", "p99_s", "worst_s", "task_hours", "most_tasks", "changes", "throttles", "fleet_usd")
+
+Figures = dict[str, Any]
+Policies = dict[str, Callable[[], Autoscaler]]
+
+DRAINS = WorkerModel(protected=False)
+"""Tasks that drain when told to stop: with protection every policy keeps tasks that none of them wants."""
+
+SETTINGS = (
+    # least tasks, most tasks, busy share, acceptable latency in seconds, minutes that a surplus lasts
+    (0, 20, 0.8, 60, 5),
+    (0, 20, 0.2, 60, 5),
+    (0, 20, 1.0, 60, 5),
+    (0, 12, 0.8, 60, 5),
+    (0, 8, 0.8, 60, 5),
+    (0, 20, 1.0, 300, 5),
+    (0, 6, 1.0, 60, 5),
+    (0, 6, 1.0, 120, 5),
+    (0, 6, 1.0, 60, 2),
+    (0, 5, 1.0, 60, 5),
+    (1, 5, 1.0, 60, 5),
+    (0, 4, 1.0, 60, 5),
+    (0, 2, 1.0, 60, 5),
+    (0, 1, 1.0, 60, 5),
+    (1, 1, 1.0, 60, 5),
+    (1, 20, 0.8, 60, 5),
+    (2, 20, 0.8, 60, 5),
+    (4, 20, 0.8, 60, 5),
+)
+"""Ours, tuned from frugal to generous: what it can do with the task-hours that another policy uses."""
+
+
+def main() -> None:
+    """Write the figures, or with --check say what differs and end with 1."""
+    check = "--check" in sys.argv[1:]
+    if not check:
+        HERE.mkdir(exist_ok=True)
+    numbers = figures(draw_into=None if check else HERE)
+    text = json.dumps(numbers, indent=1) + "\n"
+    document = fill(DOCUMENT.read_text(encoding="utf-8"), numbers)
+    if check:
+        stale = [p for p, new in ((NUMBERS, text), (DOCUMENT, document)) if p.read_text(encoding="utf-8") != new]
+        if stale:
+            sys.exit(f"out of date: {', '.join(path.name for path in stale)}; run: make figures")
+        return
+    NUMBERS.write_text(text, encoding="utf-8")
+    DOCUMENT.write_text(document, encoding="utf-8")
+
+
+def figures(*, draw_into: Path | None = None) -> Figures:
+    """Work out everything; minutes on a slow machine."""
+    return {
+        "profiles": {profile: profile_rows(profile, draw_into=draw_into) for profile in PROFILES},
+        "equal_hours": {profile: tuned_rows(profile) for profile in PROFILES},
+        "zero": zero_rows(),
+        "endpoint": endpoint_rows(),
+        "protection": protection_rows(),
+        "large": large_row(),
+    }
+
+
+def profile_rows(profile: str, *, draw_into: Path | None = None, only: Sequence[str] = ()) -> list[Figures]:
+    """Put one profile under every policy, or under some."""
+    scenario = Scenario(worker=DRAINS)
+    counts = counts_a_minute(profile)
+    chosen = {name: make for name, make in _all(scenario).items() if not only or name in only}
+    outcomes: list[Outcome] = []
+    runs: dict[str, Run] = {}
+    for outcome, run in _compare(f"{profile}", scenario, counts, chosen):
+        outcomes.append(outcome)
+        runs[outcome.name] = run
+    if draw_into:
+        title = f"{profile}: {sum(counts):,} uploads in {len(counts) / 60:g} h"
+        draw(draw_into / f"{profile}.svg", title=title, counts=counts, outcomes=outcomes, runs=runs)
+    return [_row(outcome) for outcome in outcomes]
+
+
+def tuned_rows(profile: str) -> list[Figures]:
+    """Put one profile under our policy with each of the settings."""
+    scenario = Scenario(worker=DRAINS)
+    policies: Policies = {}
+    for least, most, busy, latency_s, minutes in SETTINGS:
+        policy = scenario.policy(acceptable_latency_s=latency_s, busy_share=busy, min_tasks=least, max_tasks=most)
+        name = f"{least} to {most} tasks, {busy:.0%} busy, {latency_s} s, in after {minutes} min"
+        numbers = plan(policy, scale_in_minutes=minutes)
+        # The default binds the loop's value now; mypy cannot infer a lambda that has one.
+        policies[name] = lambda numbers=numbers: backlog_per_task(numbers)  # type: ignore[misc]
+    return [_row(o) for o, _ in _compare(f"{profile}, ours tuned", scenario, counts_a_minute(profile), policies)]
+
+
+def zero_rows() -> list[Figures]:
+    """Compare going to zero with keeping one task, on the morning after a silent night."""
+    rows = []
+    for label, least, awake in (
+        ("to zero", 0, True),
+        ("to zero, queue left asleep", 0, False),
+        ("one task stays", 1, True),
+    ):
+        scenario = Scenario(worker=DRAINS, queue_kept_awake=awake)
+        rows += _ours(label, scenario, counts_a_minute("monday"), least=least)
+    return rows
+
+
+def endpoint_rows() -> list[Figures]:
+    """Send three times the burst, which is more than the endpoint can do, to more tasks and to more instances."""
+    counts = counts_a_minute("burst", uploads=120_000)
+    rows = []
+    for label, instances, most, capped in (
+        ("4 to 8 instances, up to 40 tasks, capacity not told", (4, 8), 40, False),
+        ("4 to 8 instances, up to 40 tasks", (4, 8), 40, True),
+        ("8 instances from the start, up to 40 tasks", (8, 8), 40, True),
+        ("16 instances from the start, up to 40 tasks", (16, 16), 40, True),
+    ):
+        endpoint = EndpointModel(min_instances=instances[0], max_instances=instances[1])
+        scenario = Scenario(worker=DRAINS, endpoint=endpoint)
+        rows += _ours(label, scenario, counts, most=most, capped=capped)
+    return rows
+
+
+def protection_rows() -> list[Figures]:
+    """Compare tasks that are protected while they work with tasks that drain when told to stop."""
+    rows = []
+    for profile in ("constant", "daily", "monday"):
+        for label, protected in (("protected", True), ("drains", False)):
+            scenario = Scenario(worker=WorkerModel(protected=protected))
+            rows += _ours(f"{profile}, {label}", scenario, counts_a_minute(profile))
+    return rows
+
+
+def large_row() -> Figures:
+    """Simulate a hundredth of 100 million receipts a day, with an endpoint that may go down to one instance."""
+    scenario = Scenario(worker=DRAINS, endpoint=EndpointModel(min_instances=1, max_instances=4))
+    counts = counts_a_minute("daily")
+    ((outcome, run),) = _compare("large", scenario, counts, {OURS: _all(scenario)[OURS]})
+    return {
+        **_row(outcome),
+        "peak_per_s": round(max(counts) / 60, 2),
+        "most_in_flight": max(minute.in_flight for minute in run.minutes),
+        "most_waiting": max(minute.visible for minute in run.minutes),
+        "most_instances": max(minute.instances for minute in run.minutes),
+        "instance_hours": outcome.instance_hours,
+        "endpoint_usd": outcome.endpoint_usd,
+        "queue_usd": outcome.queue_usd,
+    }
+
+
+def fill(document: str, numbers: Figures) -> str:
+    """Put the tables into the document, each between its markers."""
+    tables = {
+        **{f"profile {name}": profile_table(rows) for name, rows in numbers["profiles"].items()},
+        "equal hours": equal_hours_table(numbers),
+        "zero": _table(numbers["zero"]),
+        "endpoint": _table(numbers["endpoint"]),
+        "protection": _table(numbers["protection"]),
+        "large": large_table(numbers["large"]),
+        "calibration": calibration_table(json.loads(CALIBRATION.read_text(encoding="utf-8"))),
+    }
+    for name, table in tables.items():
+        pattern = rf"(<!-- figures: {re.escape(name)} -->\n).*?(<!-- end -->)"
+        # The default binds the loop's value now; mypy cannot infer a lambda that has one.
+        document, found = re.subn(pattern, lambda m, t=table: f"{m[1]}{t}{m[2]}", document, flags=re.DOTALL)  # type: ignore[misc]
+        if found != 1:
+            raise ValueError(f"{DOCUMENT.name} has {found} places for the table {name!r}; it must have one")
+    return document
+
+
+def profile_table(rows: Sequence[Figures]) -> str:
+    """Write the policies of one profile."""
+    return _table(rows)
+
+
+def equal_hours_table(numbers: Figures) -> str:
+    """For each other policy: our shortest 95 % within the task-hours that it used."""
+    lines = ["| profile | policy | its task-hours | its p95 s | our p95 s | our task-hours | our setting |"]
+    lines.append("|---|---|--:|--:|--:|--:|---|")
+    for profile, rows in numbers["profiles"].items():
+        for row in rows:
+            if row["name"] == OURS:
+                continue
+            best = best_within(row["task_hours"], numbers["equal_hours"][profile])
+            theirs = seconds(_number(row["p95_s"]))
+            if best is None:
+                ours = "- | - | none as frugal"
+            else:
+                mark = "" if _number(best["p95_s"]) <= _number(row["p95_s"]) else " **longer**"
+                ours = f"{seconds(_number(best['p95_s']))}{mark} | {best['task_hours']:,.1f} | {best['name']}"
+            lines.append(f"| {profile} | {row['name']} | {row['task_hours']:,.1f} | {theirs} | {ours} |")
+    return "\n".join(lines) + "\n"
+
+
+def best_within(task_hours: float, rows: Iterable[Figures]) -> Figures | None:
+    """Give our setting with the shortest 95 % that uses no more task-hours (half a per cent is a tie)."""
+    within = [row for row in rows if row["task_hours"] <= 1.005 * task_hours]
+    return min(within, key=lambda row: _number(row["p95_s"]), default=None)
+
+
+def large_table(row: Figures) -> str:
+    """Multiply a hundredth by a hundred."""
+    lines = ["| | a day of 100 million |", "|---|--:|"]
+    for label, text in (
+        ("receipts a second, mean and peak", f"1,157 and {100 * row['peak_per_s']:,.0f}"),
+        ("messages in flight at most", f"{100 * row['most_in_flight']:,}"),
+        ("tasks at most", f"{100 * row['most_tasks']:,}"),
+        ("task-hours", f"{100 * row['task_hours']:,.0f}"),
+        ("fleet", f"${100 * row['fleet_usd']:,.0f}"),
+        ("endpoint instances at most", f"{100 * row['most_instances']:,}"),
+        ("instance-hours", f"{100 * row['instance_hours']:,.0f}"),
+        ("endpoint", f"${100 * row['endpoint_usd']:,.0f}"),
+        ("queue", f"${100 * row['queue_usd']:,.0f}"),
+        ("time to result, p50 / p95 / p99", " / ".join(seconds(_number(row[k])) for k in ("p50_s", "p95_s", "p99_s"))),
+    ):
+        lines.append(f"| {label} | {text} |")
+    return "\n".join(lines) + "\n"
+
+
+def calibration_table(measured: Figures) -> str:
+    """Write the real worker beside its simulation."""
+    lines = [
+        "| workers | receipts | drained in s | simulated | off | p95 s | simulated | in flight each | CPU of a core |"
+    ]
+    lines.append("|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+    for run in measured["runs"]:
+        off = run["simulated_drain_s"] / run["drain_s"] - 1
+        times = f"{run['drain_s']:.1f} | {run['simulated_drain_s']:.1f} | {off:+.1%}"
+        waits = f"{run['p95_s']:.1f} | {run['simulated_p95_s']:.1f}"
+        cpu = f"{run['in_flight']:.1f} | {run['cpu_share']:.0%}"
+        lines.append(f"| {run['workers']} | {run['uploads']} | {times} | {waits} | {cpu} |")
+    first = measured["runs"][0]
+    lines.append("")
+    lines.append(f"CPU a receipt: {first['cpu_ms_per_receipt']:.0f} ms. Machine: {measured['machine']}.")
+    return "\n".join(lines) + "\n"
+
+
+def _table(rows: Sequence[Figures]) -> str:
+    lines = ["| | p50 s | p95 s | p99 s | worst s | task-hours | most tasks | changes | throttles | fleet |"]
+    lines.append("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+    for row in rows:
+        waits = " | ".join(seconds(_number(row[key])) for key in ("p50_s", "p95_s", "p99_s", "worst_s"))
+        counted = f"{row['most_tasks']} | {row['changes']} | {row['throttles']:,} | ${row['fleet_usd']:,.2f}"
+        lines.append(f"| {row['name']} | {waits} | {row['task_hours']:,.1f} | {counted} |")
+    return "\n".join(lines) + "\n"
+
+
+def _number(value: float | None) -> float:
+    return float("inf") if value is None else value
+
+
+def _row(outcome: Outcome) -> Figures:
+    numbers = outcome.as_dict()
+    return {key: numbers[key] for key in KEYS}
+
+
+def _all(scenario: Scenario, *, least: int = 0, most: int = 20) -> Policies:
+    return contenders(scenario.policy(acceptable_latency_s=60, busy_share=0.8, min_tasks=least, max_tasks=most))
+
+
+def _ours(
+    label: str, scenario: Scenario, counts: list[int], *, least: int = 0, most: int = 20, capped: bool = True
+) -> list[Figures]:
+    bounds = scenario if capped else Scenario(endpoint=EndpointModel(max_instances=10_000))
+    make = _all(bounds, least=least, most=most)[OURS]
+    return [_row(outcome) for outcome, _ in _compare(label, scenario, counts, {label: make})]
+
+
+def _compare(label: str, scenario: Scenario, counts: list[int], policies: Policies) -> list[tuple[Outcome, Run]]:
+    done = []
+    for number, pair in enumerate(compare(scenario, counts, policies), start=1):
+        done.append(pair)
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{label}: {number} of {len(policies)}\033[K" + "\n" * (number == len(policies)))
+    return done
+
+
+if __name__ == "__main__":
+    main()

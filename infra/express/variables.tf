@@ -1,0 +1,216 @@
+# ---- what you must say ----
+
+variable "region" {
+  description = "AWS region, such as eu-central-1."
+  type        = string
+}
+
+variable "image" {
+  description = "URI of the worker image, such as 123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-worker:1.0.0."
+  type        = string
+}
+
+variable "endpoint" {
+  description = "Name of a SageMaker endpoint that you already have. Null deploys `model`."
+  type        = string
+  default     = null
+}
+
+variable "model" {
+  description = "The model to deploy where `endpoint` is null; modules/model describes it. At least {image = URI of the model image}."
+  type        = any
+  default     = null
+
+  validation {
+    condition     = (var.model == null) != (var.endpoint == null)
+    error_message = "Give either endpoint (one that you have) or model (one to deploy)."
+  }
+}
+
+# ---- what has a default ----
+
+variable "name" {
+  description = "Prefix of every name: several stacks in one account differ in it."
+  type        = string
+  default     = "receipts"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,22}[a-z0-9]$", var.name))
+    error_message = "name must be 3 to 24 small letters, digits and hyphens, beginning with a letter."
+  }
+}
+
+variable "tags" {
+  description = "Tags of everything."
+  type        = map(string)
+  default     = {}
+}
+
+variable "protocol" {
+  description = "What the endpoint speaks: `image` (the embedded reader), `chat` (vLLM, LMI, TGI) or `textract`."
+  type        = string
+  default     = "image"
+
+  validation {
+    condition     = contains(["image", "chat", "textract"], var.protocol)
+    error_message = "protocol must be image, chat or textract."
+  }
+}
+
+variable "endpoint_variants" {
+  description = "Variants of an existing endpoint that the alarms watch."
+  type        = set(string)
+  default     = ["AllTraffic"]
+}
+
+variable "settings" {
+  description = "Further settings of the worker, RECEIPTS_* to text. `receipts settings` lists them."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name in keys(var.settings) : startswith(name, "RECEIPTS_")])
+    error_message = "Every name in settings begins with RECEIPTS_."
+  }
+}
+
+variable "bucket" {
+  description = "Name of a bucket that you already have. Null makes one."
+  type        = string
+  default     = null
+}
+
+variable "manage_notification" {
+  description = "Set the bucket's notification; false when something else manages that of an existing bucket, and adds the output `notification` to it."
+  type        = bool
+  default     = true
+}
+
+variable "filters" {
+  description = "Which keys are receipts, by prefix and suffix; empty: all."
+  type        = list(object({ prefix = optional(string, ""), suffix = optional(string, "") }))
+  default     = []
+}
+
+variable "delivery" {
+  description = "How an upload reaches the queue: `direct`, `eventbridge` or `sns`."
+  type        = string
+  default     = "direct"
+}
+
+variable "subnets" {
+  description = "Subnets of the service, public ones for a console on the internet. Empty: those of the default VPC."
+  type        = list(string)
+  default     = []
+}
+
+variable "security_groups" {
+  description = "Security groups of the tasks, beside the one that Express Mode makes."
+  type        = list(string)
+  default     = []
+}
+
+variable "cpu" {
+  description = "CPU units of a task; 1024 are one vCPU."
+  type        = number
+  default     = 512
+}
+
+variable "memory" {
+  description = "Memory of a task, MiB."
+  type        = number
+  default     = 1024
+}
+
+variable "slots" {
+  description = "Receipts that one task works on at a time."
+  type        = number
+  default     = 32
+}
+
+variable "scaling_policy" {
+  description = "`steps` (what docs/scaling.md recommends) or `target_tracking` on the backlog a task, with a step from zero beside it."
+  type        = string
+  default     = "steps"
+
+  validation {
+    condition     = contains(["steps", "target_tracking"], var.scaling_policy)
+    error_message = "scaling_policy must be steps or target_tracking."
+  }
+}
+
+variable "scaling" {
+  description = "The fleet's numbers, as `receipts scale plan --min-tasks 1 --tfvars` prints them. The defaults are its defaults: 4 s a receipt, 32 slots, 60 s of acceptable latency."
+  type = object({
+    min_tasks              = optional(number, 1)
+    max_tasks              = optional(number, 10)
+    backlog_per_task       = optional(number, 384)
+    in_flight_weight       = optional(number, 15)
+    scale_out_data_points  = optional(number, 1)
+    scale_in_data_points   = optional(number, 5)
+    cooldown_s             = optional(number, 120)
+    oldest_message_alarm_s = optional(number, 300)
+    steps = optional(list(object({
+      from_tasks = number
+      to_tasks   = optional(number)
+      tasks      = number
+    })))
+    tasks_metric     = optional(string)
+    shortfall_metric = optional(string)
+    surplus_metric   = optional(string)
+    backlog_metric   = optional(string)
+  })
+  default = {}
+
+  validation {
+    condition     = var.scaling.min_tasks >= 1 && var.scaling.min_tasks <= var.scaling.max_tasks
+    error_message = "Express Mode keeps its load balancer answered: scaling.min_tasks is at least 1 and not more than max_tasks. Scale to zero is the other root, custom/."
+  }
+
+  validation {
+    condition     = var.scaling.steps != null || var.scaling.max_tasks <= 20
+    error_message = "More than 20 tasks need steps, because a step policy has 20 at most: take them from `receipts scale plan --max-tasks N --tfvars`."
+  }
+}
+
+variable "alarm_emails" {
+  description = "Addresses that get the alarms."
+  type        = set(string)
+  default     = []
+}
+
+variable "alarm_thresholds" {
+  description = "When the alarms go off; modules/observability describes them."
+  type        = any
+  default     = {}
+}
+
+variable "kms_key_arn" {
+  description = "One KMS key for bucket, queues, table, token, logs and the alarms' topic. Null leaves each to its service's own. infra/README.md says what its key policy must allow."
+  type        = string
+  default     = null
+}
+
+variable "log_retention_days" {
+  description = "Days that logs are kept."
+  type        = number
+  default     = 30
+}
+
+variable "protect_data" {
+  description = "Refuse to delete the table and a bucket that is not empty. false for a trial that you destroy afterwards."
+  type        = bool
+  default     = true
+}
+
+variable "token_secret_arn" {
+  description = "ARN of a Secrets Manager secret of your own whose text is the console's token. Null makes one, whose text AWS makes up."
+  type        = string
+  default     = null
+}
+
+variable "token_rotation" {
+  description = "Count it up for a new token, where the secret is made here; then deploy the service anew."
+  type        = number
+  default     = 1
+}

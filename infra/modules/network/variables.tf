@@ -1,0 +1,38 @@
+variable "name" {
+  description = "Prefix of the names."
+  type        = string
+}
+
+variable "cidr" {
+  description = "Addresses of the VPC. It is cut into 16 subnets: private ones first, public ones from the ninth on."
+  type        = string
+  default     = "10.73.0.0/20"
+
+  validation {
+    condition     = can(cidrsubnet(var.cidr, 4, 15)) && try(tonumber(split("/", var.cidr)[1]) <= 24, false)
+    error_message = "cidr must be an IPv4 block of /24 or larger, such as 10.73.0.0/20."
+  }
+}
+
+variable "zones" {
+  description = "Number of availability zones."
+  type        = number
+  default     = 2
+
+  validation {
+    condition     = var.zones >= 1 && var.zones <= 6
+    error_message = "zones must be between 1 and 6."
+  }
+}
+
+variable "public" {
+  description = "Make public subnets and an internet gateway beside the private subnets, for a load balancer. Tasks stay in the private ones."
+  type        = bool
+  default     = false
+}
+
+variable "interface_endpoints" {
+  description = "AWS services that tasks reach over interface endpoints, beside S3 and DynamoDB, which have gateway endpoints."
+  type        = set(string)
+  default     = ["sqs", "sagemaker.runtime", "ecr.api", "ecr.dkr", "logs", "sts"]
+}

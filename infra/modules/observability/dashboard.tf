@@ -1,0 +1,107 @@
+locals {
+  # Rows of widgets, each widget an eighth of the page high.
+  widgets = [
+    [
+      {
+        title = "Queue: waiting, in work, dead"
+        metrics = [
+          ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.queue_name, { label = "waiting" }],
+          ["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", var.queue_name, { label = "in work" }],
+          ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.dead_letter_queue_name, { label = "dead" }],
+        ]
+        stat = "Maximum"
+      },
+      {
+        title   = "Age of the oldest waiting message, s"
+        metrics = [["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", var.queue_name, { label = "age" }]]
+        stat    = "Maximum"
+      },
+      {
+        title = "Tasks"
+        metrics = [
+          ["ECS/ContainerInsights", "DesiredTaskCount", "ClusterName", var.cluster, "ServiceName", var.ecs_service, { label = "wanted" }],
+          ["ECS/ContainerInsights", "RunningTaskCount", "ClusterName", var.cluster, "ServiceName", var.ecs_service, { label = "running" }],
+        ]
+        stat = "Average"
+      },
+    ],
+    [
+      {
+        title = "Outcomes"
+        metrics = [for name in ["Extracted", "NeedsReview", "Rejected", "Failed", "DeadLettered", "Retried", "Released"] :
+          ["Receipts", name, "Service", var.service, { label = name }]
+        ]
+        stat = "Sum"
+      },
+      {
+        title = "Calls to the endpoint, and throttled ones"
+        metrics = [for name in ["Invocations", "Throttles"] :
+          ["Receipts", name, "Service", var.service, { label = name }]
+        ]
+        stat = "Sum"
+      },
+      {
+        title = "Receipts in work, and the limit of calls that the workers have found"
+        metrics = [for name in ["InFlight", "InvocationLimit"] :
+          ["Receipts", name, "Service", var.service, { label = name }]
+        ]
+        stat = "Average"
+      },
+    ],
+    [
+      {
+        title   = "Age of a message when it is done, s"
+        metrics = [for stat in ["p50", "p95", "p99"] : ["Receipts", "MessageAgeSeconds", "Service", var.service, { label = stat, stat = stat }]]
+        stat    = "p95"
+      },
+      {
+        title = "Model: time of a call, ms"
+        metrics = concat([], [for index, variant in sort(var.variants) : [
+          ["AWS/SageMaker", "ModelLatency", "EndpointName", var.endpoint, "VariantName", variant, { id = "m${index}", stat = "p95", visible = false }],
+          [{ expression = "m${index} / 1000", label = "${variant} p95", id = "e${index}" }],
+        ]]...)
+        stat = "p95"
+      },
+      {
+        title = "Breakers (1 is open)"
+        metrics = [for dependency in sort(local.dependencies) :
+          ["Receipts", "BreakerOpen", "Service", var.service, "Dependency", dependency, { label = dependency }]
+        ]
+        stat = "Maximum"
+      },
+    ],
+  ]
+}
+
+resource "aws_cloudwatch_dashboard" "main" {
+  dashboard_name = var.name
+
+  dashboard_body = jsonencode({
+    widgets = concat(
+      [{
+        type       = "alarm"
+        x          = 0
+        y          = 0
+        width      = 24
+        height     = 3
+        properties = { title = "Alarms", alarms = [for alarm in values(aws_cloudwatch_metric_alarm.all) : alarm.arn] }
+      }],
+      flatten([for row, widgets in local.widgets : [for column, widget in widgets : {
+        type   = "metric"
+        x      = column * 8
+        y      = 3 + row * 6
+        width  = 8
+        height = 6
+        properties = {
+          title   = widget.title
+          region  = local.region
+          view    = "timeSeries"
+          period  = 60
+          stat    = widget.stat
+          metrics = widget.metrics
+          yAxis   = { left = { min = 0 } }
+        }
+      }]]),
+    )
+  })
+}

@@ -1,0 +1,108 @@
+variable "name" {
+  description = "Name of the service and of its task family."
+  type        = string
+}
+
+variable "cluster" {
+  description = "Name of the ECS cluster; it has the capacity providers FARGATE and FARGATE_SPOT."
+  type        = string
+}
+
+variable "image" {
+  description = "URI of the worker image."
+  type        = string
+}
+
+variable "command" {
+  description = "What the container runs, instead of the image's own command. Null leaves that."
+  type        = list(string)
+  default     = null
+}
+
+variable "cpu" {
+  description = "CPU units of a task; 1024 are one vCPU."
+  type        = number
+}
+
+variable "memory" {
+  description = "Memory of a task, MiB."
+  type        = number
+}
+
+variable "architecture" {
+  description = "X86_64 or ARM64, as the image was built."
+  type        = string
+}
+
+variable "task_role_arn" {
+  description = "ARN of the task role."
+  type        = string
+}
+
+variable "execution_role_arn" {
+  description = "ARN of the execution role."
+  type        = string
+}
+
+variable "environment" {
+  description = "Environment variables, name to value."
+  type        = map(string)
+}
+
+variable "log_group" {
+  description = "Name of the log group."
+  type        = string
+}
+
+variable "stop_timeout_s" {
+  description = "Time from SIGTERM to SIGKILL, seconds; Fargate gives 120 at most."
+  type        = number
+
+  validation {
+    condition     = var.stop_timeout_s >= 15 && var.stop_timeout_s <= 120
+    error_message = "stop_timeout_s must be between 15 and 120 seconds."
+  }
+}
+
+variable "subnets" {
+  description = "Subnets of the tasks."
+  type        = list(string)
+}
+
+variable "security_groups" {
+  description = "Security groups of the tasks."
+  type        = list(string)
+}
+
+variable "assign_public_ip" {
+  description = "Give tasks a public address: only for public subnets without NAT."
+  type        = bool
+  default     = false
+}
+
+variable "min_tasks" {
+  description = "Least number of tasks; 0 lets the fleet go away when there is nothing to do."
+  type        = number
+}
+
+variable "max_tasks" {
+  description = "Largest number of tasks."
+  type        = number
+}
+
+variable "on_demand_base" {
+  description = "Tasks that run on Fargate before Spot is used at all."
+  type        = number
+  default     = 0
+}
+
+variable "spot_share" {
+  description = "Share of the tasks above the base that run on Fargate Spot, 0 to 1. A reclaimed task gets two minutes; what it has not done by then is handed back."
+  type        = number
+  default     = 0.75
+
+  validation {
+    condition     = var.spot_share >= 0 && var.spot_share <= 1
+    error_message = "spot_share must be between 0 and 1."
+  }
+}

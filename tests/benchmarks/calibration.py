@@ -1,0 +1,312 @@
+"""The simulator's worker model against the real worker: the same uploads, the same service times, both timed.
+
+The embedded stack runs with an endpoint that takes a given time for each invocation, drawn from the simulator's own
+pool. A few receipts one after the other say what a receipt costs beside the invocation; then a queue's worth is
+uploaded, and the time until the last record is stored is compared with what the simulator says for those very uploads.
+The CPU that the worker processes used while all their slots were busy is measured on the way.
+
+    make calibrate                        a minute or two; writes docs/scaling/calibration.json
+    python tests/benchmarks/calibration.py --uploads 200 --invoke-s 2 --keep
+"""
+
+import argparse
+import asyncio
+import datetime as dt
+import io
+import itertools
+import json
+import os
+import platform
+import random
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from aiohttp import web
+from PIL import Image
+
+from worker.local.emulator import listen, url
+from worker.local.stack import Stack
+from worker.results.waiting import records
+from worker.scaling.autoscaling import Fixed
+from worker.scaling.scenario import EndpointModel, Scenario, WorkerModel
+from worker.scaling.simulator import service_times, simulate
+
+RESULT = Path(__file__).parents[2] / "docs" / "scaling" / "calibration.json"
+SLOTS = 32
+LONE = 8
+LOOK_S = 0.25
+ANSWER = {"receipt": {"merchant": {"name": "Corner Shop"}, "total": "12.34", "currency": "EUR"}, "confidence": {}}
+
+
+@dataclass
+class Invocation:
+    """When one call came and was answered, seconds since the epoch."""
+
+    came: float
+    answered: float = 0.0
+
+
+@dataclass
+class Model:
+    """A container whose invocations take the times of `service_s`, any number at once."""
+
+    service_s: Iterator[float]
+    running: int = 0
+    invocations: list[Invocation] = field(default_factory=list)
+
+    async def invoke(self, request: web.Request) -> web.Response:
+        """Answer one call after its time."""
+        await request.read()
+        call = Invocation(time.time())
+        self.invocations.append(call)
+        self.running += 1
+        await asyncio.sleep(next(self.service_s))
+        self.running -= 1
+        call.answered = time.time()
+        return web.json_response(ANSWER)
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[str]:
+        """Listen on loopback; yield the address."""
+        app = web.Application(client_max_size=0)
+        app.router.add_post("/invocations", self.invoke)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        listener = listen(0)
+        await web.SockSite(runner, listener).start()
+        try:
+            yield url(listener)
+        finally:
+            await runner.cleanup()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One run, beside its simulation. Times in seconds."""
+
+    workers: int
+    uploads: int
+    invoke_s: float
+    before_s: float
+    """From receive to invocation, while receipts came one by one."""
+    after_s: float
+    """From answer to record, the same."""
+    drain_s: float
+    simulated_drain_s: float
+    p50_s: float
+    simulated_p50_s: float
+    p95_s: float
+    simulated_p95_s: float
+    in_flight: float
+    """Mean invocations under way while CPU was measured."""
+    cpu_share: float
+    """CPU seconds a second of one worker process in that time: 1 is a whole core."""
+    cpu_ms_per_receipt: float
+
+
+async def main() -> None:
+    """Measure with one worker and with two, print, and write the result."""
+    options = arguments()
+    runs = [await measure(workers, options) for workers in (1, 2)]
+    for run in runs:
+        off = run.simulated_drain_s / run.drain_s - 1
+        sys.stdout.write(
+            f"{run.workers} worker(s): {run.uploads} receipts drained in {run.drain_s:.1f} s, simulated "
+            f"{run.simulated_drain_s:.1f} s ({off:+.1%}); p95 {run.p95_s:.1f} / {run.simulated_p95_s:.1f} s; "
+            f"CPU {run.cpu_share:.1%} of a core with {run.in_flight:.1f} in flight each, "
+            f"{run.cpu_ms_per_receipt:.1f} ms a receipt\n"
+        )
+    if not options.keep:
+        machine = f"{os.cpu_count()} cores shared, Python {platform.python_version()}, Linux on {platform.machine()}"
+        RESULT.write_text(json.dumps({"machine": machine, "runs": [asdict(run) for run in runs]}, indent=1) + "\n")
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Compare the real worker with the simulator.")
+    parser.add_argument("--uploads", type=int, default=480)
+    parser.add_argument("--rate", type=float, default=40.0, help="uploads a second")
+    parser.add_argument("--invoke-s", type=float, default=3.5)
+    parser.add_argument("--kilobytes", type=int, default=200, help="size of a picture")
+    parser.add_argument(
+        "--fixed", action="store_true", help="invoke as many at a time as there are slots from the start"
+    )
+    parser.add_argument("--keep", action="store_true", help="print only, write nothing")
+    return parser.parse_args()
+
+
+async def measure(workers: int, options: argparse.Namespace) -> Measured:
+    """Run the stack once, and the simulator on what happened."""
+    endpoint = EndpointModel(invoke_s=options.invoke_s, concurrency=10_000, min_instances=1, max_instances=1)
+    model = Model(itertools.repeat(options.invoke_s))
+    pictures = different_pictures(options.kilobytes)
+    fixed = {"RECEIPTS_INVOCATIONS": str(SLOTS)} if options.fixed else {}
+    variables = {"RECEIPTS_MAX_IN_FLIGHT": str(SLOTS), **fixed}
+    async with model.serve() as address, Stack(workers=workers, container_url=address, variables=variables) as stack:
+        before_s, after_s = await one_by_one(stack, model, pictures)
+        model.service_s = itertools.cycle(service_times(endpoint, seed=1))
+        watch = CpuWatch([child.process.pid for child in stack.workers], model)
+        watching = asyncio.create_task(watch.run())
+        put = await upload(stack, pictures, options.uploads, rate=options.rate)
+        stored = await results(stack, put)
+        watching.cancel()
+    began = min(put.values())
+    scenario = Scenario(
+        worker=WorkerModel(
+            slots=SLOTS,
+            first_slots=SLOTS if options.fixed else WorkerModel().first_slots,
+            before_s=before_s,
+            after_s=after_s,
+            cpu_s_per_receipt=0,
+        ),
+        endpoint=endpoint,
+        notify_s=0,
+    )
+    ordered = sorted(at - began for at in put.values())
+    run = simulate(scenario, ordered, Fixed(tasks=workers), length_s=0)
+    waits = sorted(stored[key] - at for key, at in put.items())
+    simulated = sorted(run.result_s)
+    cpu_share, in_flight = watch.busy(least=0.9 * SLOTS * workers)
+    return Measured(
+        workers=workers,
+        uploads=options.uploads,
+        invoke_s=options.invoke_s,
+        before_s=round(before_s, 3),
+        after_s=round(after_s, 3),
+        drain_s=round(max(stored.values()) - began, 2),
+        simulated_drain_s=round(max(r + at for r, at in zip(run.result_s, ordered, strict=True)), 2),
+        p50_s=round(statistics.median(waits), 2),
+        simulated_p50_s=round(statistics.median(simulated), 2),
+        p95_s=round(waits[int(0.95 * len(waits))], 2),
+        simulated_p95_s=round(simulated[int(0.95 * len(simulated))], 2),
+        in_flight=round(in_flight / workers, 1),
+        cpu_share=round(cpu_share / workers, 4),
+        cpu_ms_per_receipt=round(1_000 * watch.used() / options.uploads, 1),
+    )
+
+
+async def one_by_one(stack: Stack, model: Model, pictures: Iterator[bytes]) -> tuple[float, float]:
+    """Read a few receipts that never meet; return the median seconds before and after their invocations."""
+    before, after = [], []
+    for number in range(LONE):
+        key = f"lone/{number}.jpg"
+        await put_object(stack, key, next(pictures))
+        while not (found := await records(stack.clients.dynamodb, stack.resources.table, [document(stack, key)])):
+            alive(stack)
+            await asyncio.sleep(LOOK_S)
+        (record,) = found.values()
+        call = model.invocations[-1]
+        received = seconds(record.uploaded_at) + record.timings_ms["waited"] / 1_000
+        before.append(call.came - received)
+        after.append(seconds(record.stored_at) - call.answered)
+    return statistics.median(before), statistics.median(after)
+
+
+async def upload(stack: Stack, pictures: Iterator[bytes], count: int, *, rate: float) -> dict[str, float]:
+    """Put `count` pictures at `rate` a second; return by document when each was there."""
+    put: dict[str, float] = {}
+    began = time.time()
+
+    async def one(number: int) -> None:
+        await asyncio.sleep(max(0.0, began + number / rate - time.time()))
+        key = f"load/{number:05}.jpg"
+        await put_object(stack, key, next(pictures))
+        put[document(stack, key)] = time.time()
+
+    await asyncio.gather(*(one(number) for number in range(count)))
+    return put
+
+
+async def results(stack: Stack, put: dict[str, float]) -> dict[str, float]:
+    """Wait for all records; return by document when each was stored."""
+    stored: dict[str, float] = {}
+    while len(stored) < len(put):
+        alive(stack)
+        await asyncio.sleep(LOOK_S)
+        open_ones = [name for name in put if name not in stored][:100]
+        for name, record in (await records(stack.clients.dynamodb, stack.resources.table, open_ones)).items():
+            if record.status not in ("extracted", "needs_review"):
+                raise SystemExit(f"{name} is {record.status}: {record.reason} {record.detail}")
+            stored[name] = seconds(record.stored_at)
+        sys.stderr.write(f"\r{len(stored)} of {len(put)} stored \033[K")
+    sys.stderr.write("\r\033[K")
+    return stored
+
+
+class CpuWatch:
+    """Samples the CPU time of processes beside the invocations under way."""
+
+    def __init__(self, pids: list[int], model: Model) -> None:
+        self._pids = pids
+        self._model = model
+        self._samples: list[tuple[float, float, int]] = []
+
+    async def run(self) -> None:
+        """Sample until cancelled."""
+        while True:
+            self._samples.append((time.time(), sum(map(cpu_s, self._pids)), self._model.running))
+            await asyncio.sleep(LOOK_S)
+
+    def used(self) -> float:
+        """Return CPU seconds from the first sample to the last."""
+        return self._samples[-1][1] - self._samples[0][1]
+
+    def busy(self, *, least: float) -> tuple[float, float]:
+        """Return CPU seconds a second and mean invocations, from the first to the last sample with `least` of them."""
+        full = [number for number, sample in enumerate(self._samples) if sample[2] >= least]
+        window = self._samples[full[0] : full[-1] + 1]
+        share = (window[-1][1] - window[0][1]) / (window[-1][0] - window[0][0])
+        return share, statistics.mean(running for _, _, running in window)
+
+
+def cpu_s(pid: int) -> float:
+    """Return the CPU seconds that a process has used, from Linux's /proc."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def different_pictures(kilobytes: int) -> Iterator[bytes]:
+    """Give JPEGs of about a size that pass through as they are, each different from all others."""
+    noise = random.Random(1)
+    side = 640
+    grain = Image.frombytes("L", (side, side), noise.randbytes(side * side))
+    whole = b""
+    for quality in range(30, 96):
+        target = io.BytesIO()
+        grain.save(target, "JPEG", quality=quality)
+        whole = target.getvalue()
+        if len(whole) >= 1_000 * kilobytes:
+            break
+    for number in itertools.count():
+        comment = f"{number:012}".encode()
+        yield whole[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + whole[2:]
+
+
+async def put_object(stack: Stack, key: str, body: bytes) -> None:
+    """Upload one picture."""
+    await stack.clients.s3.put_object(Bucket=stack.resources.bucket, Key=key, Body=body, ContentType="image/jpeg")
+
+
+def alive(stack: Stack) -> None:
+    """End the benchmark where a part of the stack has ended."""
+    if not stack.deaths.empty():
+        raise SystemExit(str(stack.deaths.get_nowait()))
+
+
+def document(stack: Stack, key: str) -> str:
+    """Return the name of a key's row."""
+    return f"{stack.resources.bucket}/{key}"
+
+
+def seconds(moment: str) -> float:
+    """Return seconds since the epoch."""
+    return dt.datetime.fromisoformat(moment).timestamp()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,35 @@
+"""A small bench that asks for counts and ratios, never for times: those are for `make bench` on a quiet machine."""
+
+from pathlib import Path
+
+from tests.benchmarks.bench import Bench
+from tests.benchmarks.contenders import bare, worker
+from tests.benchmarks.figures import peers
+from tests.benchmarks.sampling import sample
+from tests.benchmarks.serving import passing
+
+SLOTS = 16
+COUNT = 60
+
+
+def test_a_receipt_costs_the_calls_that_are_counted_on(tmp_path: Path) -> None:
+    """The worker makes the calls that the floor makes, batches those of the queue, and uses no manifold of its CPU."""
+    made = {}
+    for contender in (worker(), bare("floor", client="aioboto3", calls="same")):
+        made[contender.name] = sample(
+            contender, picture=passing(tmp_path), scratch=tmp_path, count=COUNT, slots=SLOTS, service_s=0.05
+        )
+    mine, floor = made["worker"], made["floor"]
+    for name in ("get_object", "invoke_endpoint", "UpdateItem", "Query", "PutItem"):
+        assert abs(mine.calls[name] - floor.calls[name]) < 0.5, name
+    assert mine.calls["ReceiveMessage"] + mine.calls["DeleteMessageBatch"] < 2
+    assert set(mine.calls) == set(floor.calls)
+    assert mine.cpu_ms < 5 * floor.cpu_ms
+
+
+def test_the_worker_strands_and_loses_nothing(tmp_path: Path) -> None:
+    """A stop hands back what is not done, and a message that fails once is stored in the end."""
+    bench = Bench(runs=1, quick=True, scratch=tmp_path, tell=lambda _: None)
+    contender = worker(backoff_base_s=0.5)
+    assert peers.stranded(contender, bench) == 0
+    assert peers.lost(contender, bench) == 0

@@ -1,0 +1,98 @@
+"""Chromium in front of a real worker: skipped, with the reason, where no Chromium is installed."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from tests.component.conftest import (  # the fixtures of the component tests, on one emulator
+    _emulators,
+    _scratch,
+    aws,
+    aws_environment,
+    blueprint,
+)
+from tests.component.emulators import Aws, Emulator, Emulators
+from tests.support.endpoint import FakeEndpoint
+from worker.app import Worker
+from worker.settings import Settings
+
+__all__ = ["_emulators", "_scratch", "aws", "aws_environment", "blueprint"]
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+PICTURES = Path(__file__).parents[2] / "build" / "screenshots"
+"""Where screenshots go: kept by CI, looked at by people."""
+
+
+@pytest.fixture
+def emulator(_emulators: Emulators) -> Emulator:
+    """The emulator that the embedded stack runs."""
+    return _emulators.get("ministack")
+
+
+@dataclass
+class Console:
+    """A worker with its console, and the endpoint that answers it."""
+
+    url: str
+    aws: Aws
+    endpoint: FakeEndpoint
+
+
+@pytest.fixture
+async def console(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Console]:
+    """Run a worker with its console until the test is over."""
+    async with AsyncExitStack() as stack:
+        endpoint = await stack.enter_async_context(FakeEndpoint().serve())
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", endpoint.url)
+        settings = Settings(**(aws.settings.model_dump() | {"console": True, "http_port": 0, "drain_s": 5}))
+        worker = await Worker.make(settings, stack)
+        running = asyncio.create_task(worker.run())
+        while not hasattr(worker, "_http") or not worker._http.addresses:
+            await asyncio.sleep(0.02)
+            assert not running.done()
+        host, port = worker._http.addresses[0][:2]
+        try:
+            yield Console(f"http://{host}:{port}", aws, endpoint)
+        finally:
+            worker.stop()
+            await running
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """Chromium without a window."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed: apt-get install chromium")
+    async with async_playwright() as playwright:
+        # Its sandbox wants user namespaces, which root in a container does not have; only our own pages are opened.
+        launched = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        await launched.close()
+
+
+async def open_page(browser: Browser, **options: Any) -> tuple[BrowserContext, Page, list[str]]:
+    """Open a page and return it with the list that its errors will be in."""
+    context = await browser.new_context(**({"viewport": {"width": 1360, "height": 880}} | options))
+    page = await context.new_page()
+    page.set_default_timeout(20_000)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if _is_trouble(message) else None)
+    return context, page, errors
+
+
+def _is_trouble(message: Any) -> bool:
+    """Tell whether the browser complains; an upload whose record is not there yet is asked for in vain at first."""
+    return message.type == "error" and "404" not in message.text
+
+
+async def picture_of(page: Page, name: str) -> None:
+    """Keep a screenshot."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    await page.screenshot(path=PICTURES / f"{name}.png")

@@ -1,0 +1,111 @@
+"""Fixtures that run the real clients against real servers: two AWS emulators, each in a process of its own."""
+
+import os
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.component.differences import DIFFERENCES
+from tests.component.emulators import Aws, Emulator, Emulators
+from tests.support.endpoint import FakeEndpoint
+from worker.aws import clients
+from worker.blueprint import Blueprint, BucketBlueprint, QueueBlueprint, TableBlueprint
+from worker.local import environment, resources
+from worker.settings import Settings
+
+NOWHERE = "http://127.0.0.1:9"
+"""The discard port: where a test without an endpoint would end up if it called one."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker that leaves an emulator out of a test."""
+    config.addinivalue_line("markers", "not_on(emulator, difference): leave an emulator out, see differences.py")
+
+
+@pytest.fixture(scope="session")
+def _scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="receipts-test-") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture(scope="session")
+def _emulators(_scratch: Path) -> Iterator["Emulators"]:
+    with ExitStack() as stack:
+        yield Emulators(stack, _scratch)
+
+
+@pytest.fixture(params=["ministack", "moto"])
+def emulator(request: pytest.FixtureRequest, _emulators: Emulators) -> Emulator:
+    """One AWS emulator after the other, less those that the test's marker `not_on` leaves out."""
+    for marker in request.node.iter_markers("not_on"):
+        name, difference = marker.args
+        if name == request.param:
+            pytest.skip(f"{name}: {DIFFERENCES[name, difference]}")
+    return _emulators.get(request.param)
+
+
+@pytest.fixture
+def aws_environment(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The environment of this process: AWS is the emulator, and nothing of the user's own is in sight."""
+    variables = environment.aws(emulator_url=emulator.url, runtime_url=NOWHERE)
+    for name in [name for name in os.environ if name not in environment.isolated(os.environ, also=("RECEIPTS_",))]:
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return variables
+
+
+@pytest.fixture
+def blueprint() -> Blueprint:
+    """A blueprint whose names no other test has; a test module may replace this fixture."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    return Blueprint(
+        bucket=BucketBlueprint(name=name), queue=QueueBlueprint(name=name), table=TableBlueprint(name=name)
+    )
+
+
+@pytest.fixture
+async def aws(emulator: Emulator, aws_environment: dict[str, str], blueprint: Blueprint) -> AsyncIterator[Aws]:
+    """Bucket, queues and table as on AWS, with the worker's own clients."""
+    short = Settings(receive_wait_s=1, call_timeout_s=15, max_in_flight=8)
+    async with clients(short) as opened:
+        made = await resources.make(opened, blueprint, account=emulator.account, region=environment.REGION)
+        settings = short.model_copy(
+            update={
+                "queue_url": made.queue_url,
+                "table": made.table,
+                "bucket": made.bucket,
+                "endpoint": environment.ENDPOINT,
+            }
+        )
+        yield Aws(emulator=emulator, blueprint=blueprint, resources=made, settings=settings, clients=opened)
+
+
+@pytest.fixture
+async def endpoint(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeEndpoint]:
+    """An endpoint that the worker's clients find."""
+    async with FakeEndpoint().serve() as running:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", running.url)
+        yield running
+
+
+@pytest.fixture
+def fast(aws: Aws) -> dict[str, Any]:
+    """Settings that make a test quick."""
+    return {
+        **aws.settings.model_dump(exclude_unset=False),
+        "visibility_s": 6,
+        "heartbeat_s": 2,
+        "http_port": 0,
+        "backoff_base_s": 0.2,
+        "backoff_cap_s": 0.5,
+        "call_base_s": 0.05,
+        "call_cap_s": 0.2,
+        "breaker_probe_s": 0.2,
+        "drain_s": 5,
+    }

@@ -1,0 +1,89 @@
+"""What a test of the worker does: run one, upload, and look at the table and the queues."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.component.emulators import Aws
+from worker.app import Worker
+from worker.receipts.record import Record, from_item
+from worker.results.attributes import from_attributes
+from worker.settings import Settings
+
+CONCURRENT = pytest.mark.not_on("moto", "concurrency")
+"""A mark for what needs an emulator that bears many calls at a time."""
+
+
+@asynccontextmanager
+async def working(settings: dict[str, Any], **changes: Any) -> AsyncIterator[Worker]:
+    """Run a worker until the block is left; it must end cleanly."""
+    async with AsyncExitStack() as stack:
+        worker = await Worker.make(Settings(**(settings | changes)), stack)
+        running = asyncio.create_task(worker.run())
+        try:
+            yield worker
+        finally:
+            worker.stop()
+            await running
+
+
+async def upload(aws: Aws, key: str, body: bytes) -> None:
+    await aws.clients.s3.put_object(Bucket=aws.resources.bucket, Key=key, Body=body)
+
+
+async def record(aws: Aws, key: str) -> Record | None:
+    document = f"{aws.resources.bucket}/{key}"
+    reply = await aws.clients.dynamodb.get_item(
+        TableName=aws.resources.table, Key={"document": {"S": document}}, ConsistentRead=True
+    )
+    return from_item(from_attributes(reply["Item"])) if "Item" in reply else None
+
+
+async def until(condition: Callable[[], Awaitable[Any]], *, seconds: float = 20) -> Any:
+    """Return what `condition` gives once it gives something."""
+    async with asyncio.timeout(seconds):
+        while not (result := await condition()):
+            await asyncio.sleep(0.05)
+        return result
+
+
+async def left(aws: Aws, url: str | None = None) -> int:
+    """Return how many messages the queue still has, visible or not."""
+    return sum(await queued(aws, url))
+
+
+async def empty(aws: Aws) -> bool:
+    return await left(aws) == 0
+
+
+async def queued(aws: Aws, url: str | None = None) -> tuple[int, int]:
+    """Return how many messages the queue has that can be received, and how many that cannot."""
+    reply = await aws.clients.sqs.get_queue_attributes(
+        QueueUrl=url or aws.resources.queue_url,
+        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+    )
+    found = reply["Attributes"]
+    return int(found["ApproximateNumberOfMessages"]), int(found["ApproximateNumberOfMessagesNotVisible"])
+
+
+def event(aws: Aws, *keys: str, **more: Any) -> str:
+    """Return the body of an S3 event about uploads to `keys`, which are written into it as they are."""
+    records = [
+        {
+            "eventVersion": "2.3",
+            "eventSource": "aws:s3",
+            "eventTime": "2026-03-04T05:06:07.000Z",
+            "eventName": "ObjectCreated:Put",
+            "s3": {"bucket": {"name": aws.resources.bucket}, "object": {"key": key, "sequencer": f"{at:016x}"} | more},
+        }
+        for at, key in enumerate(keys)
+    ]
+    return json.dumps({"Records": records})
+
+
+async def send(aws: Aws, body: str) -> None:
+    await aws.clients.sqs.send_message(QueueUrl=aws.resources.queue_url, MessageBody=body)

@@ -1,0 +1,48 @@
+"""Messages that come twice, in the wrong order, or with many records."""
+
+from typing import Any
+
+from tests.component.emulators import Aws
+from tests.component.stage import CONCURRENT, empty, event, record, send, until, upload, working
+from tests.support.endpoint import FakeEndpoint
+from tests.support.pictures import picture
+
+
+@CONCURRENT
+async def test_every_delivery_twice_is_one_record_each(aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]) -> None:
+    """The same event twice at once, and an older event after a newer one, leave the newest upload's record."""
+    await aws.clients.s3.put_bucket_notification_configuration(
+        Bucket=aws.resources.bucket, NotificationConfiguration={}
+    )
+    await upload(aws, "a.jpg", picture(1))
+    newer, older = event(aws, "x.jpg", "a.jpg"), event(aws, "a.jpg")
+    endpoint.service_s = lambda: 0.3
+    async with working(fast):
+        for body in (newer, newer, older, newer):
+            await send(aws, body)
+        await until(lambda: empty(aws))
+    found = await record(aws, "a.jpg")
+    assert found is not None
+    assert found.sequencer is not None
+    assert int(found.sequencer, 16) == 1
+    assert sum(endpoint.calls.values()) == 1
+
+
+@CONCURRENT
+async def test_two_hundred_records_in_one_message(aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]) -> None:
+    """Each record of a long message gets its row, those without an object a rejected one, and the message goes."""
+    await aws.clients.s3.put_bucket_notification_configuration(
+        Bucket=aws.resources.bucket, NotificationConfiguration={}
+    )
+    keys = [f"{number}.jpg" for number in range(200)]
+    for number, key in enumerate(keys):
+        if number % 10:
+            await upload(aws, key, picture(number))
+    async with working(fast):
+        await send(aws, event(aws, *keys))
+        await until(lambda: empty(aws), seconds=120)
+    rows = [await record(aws, key) for key in keys]
+    assert all(rows)
+    reasons = {row.reason for number, row in enumerate(rows) if row and number % 10 == 0}
+    assert reasons == {"no_such_object"}
+    assert {row.receives for row in rows if row} == {1}

@@ -1,0 +1,344 @@
+"""Direct calls do what botocore's do, for who makes them and for who answers them."""
+
+import asyncio
+import datetime as dt
+import io
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from aiobotocore.credentials import AioRefreshableCredentials
+from aiohttp import web
+from botocore import UNSIGNED
+from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tests.component.emulators import Aws
+from tests.support.endpoint import FakeEndpoint
+from tests.support.signed import SignedAws
+from worker.app import QUEUE_MISSING
+from worker.aws import Clients, clients, config, session
+from worker.aws.direct import DirectJson, DirectSageMaker
+from worker.errors import DependencyFault, Throttled
+from worker.local import environment
+from worker.resilience.faults import classify
+from worker.settings import Settings
+
+KEYS = ("plain.jpg", "a b/ü+~%2F.jpg", "/a//b/../c.jpg", "?x=1&y#z", "日本/🧾.png", "tab\tand'quotes\".jpg")
+USUAL = {"RequestId", "HTTPHeaders", "RetryAttempts", "MaxAttemptsReached", "HostId"}
+
+
+@pytest.fixture
+async def plain(aws: Aws) -> AsyncIterator[Clients]:
+    """The same AWS as `aws`, every call by botocore."""
+    async with clients(aws.settings.model_copy(update={"direct_calls": False})) as opened:
+        yield opened
+
+
+@pytest.fixture
+def signed_environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let AWS be at an address, with the key `one`."""
+
+    def point(url: str, **more: str) -> None:
+        for name in [name for name in os.environ if name not in environment.isolated(os.environ, also=("RECEIPTS_",))]:
+            monkeypatch.delenv(name)
+        for name, value in environment.aws(emulator_url=url, runtime_url=url).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "one")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret one")
+        for name, value in more.items():
+            monkeypatch.setenv(name, value)
+
+    return point
+
+
+ONE = ReadOnlyCredentials("one", "secret one", None, None)
+
+
+def _said(reply: Any) -> Any:
+    """Return `reply` without what differs from call to call."""
+    about = {name: value for name, value in reply.pop("ResponseMetadata").items() if name not in USUAL}
+    return reply | {"ResponseMetadata": about}
+
+
+async def _outcome(call: Awaitable[Any]) -> Any:
+    """Return the reply to `call`, or what kind of error it is and all that the error says."""
+    try:
+        return _said(dict(await call))
+    except ClientError as error:
+        return type(error).__name__, str(error).replace(" (reached max retries: 0)", ""), _said(dict(error.response))
+
+
+async def test_rows_are_written_and_read_as_by_botocore(aws: Aws, plain: Clients) -> None:
+    """Replies and refusals are the same, the row that a failed condition shows among them."""
+    table = aws.resources.table
+    key: dict[str, Any] = {"document": {"S": "a/ü 🧾"}}
+    row: dict[str, Any] = key | {"n": {"N": "1.20"}, "l": {"L": [{"NULL": True}, {"BOOL": False}]}}
+    once: dict[str, Any] = {
+        "ConditionExpression": "attribute_not_exists(document)",
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+    query: dict[str, Any] = {
+        "KeyConditionExpression": "document = :d",
+        "ExpressionAttributeValues": {":d": key["document"]},
+    }
+    update: dict[str, Any] = {
+        "Key": key,
+        "UpdateExpression": "SET n = :n",
+        "ExpressionAttributeValues": {":n": {"N": "7"}},
+        "ReturnValues": "ALL_NEW",
+    }
+    calls: list[Callable[[Any], Awaitable[Any]]] = [
+        lambda dynamodb: dynamodb.put_item(TableName=table, Item=row),
+        lambda dynamodb: dynamodb.put_item(TableName=table, Item=row, **once),
+        lambda dynamodb: dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True),
+        lambda dynamodb: dynamodb.get_item(TableName=table, Key={"document": {"S": "none"}}),
+        lambda dynamodb: dynamodb.query(TableName=table, **query),
+        lambda dynamodb: dynamodb.update_item(TableName=table, **update),
+        lambda dynamodb: dynamodb.update_item(TableName=table, Key={"wrong": {"S": "x"}}),
+        lambda dynamodb: dynamodb.put_item(TableName="no-such-table", Item=row),
+    ]
+    for call in calls:
+        assert await _outcome(call(aws.clients.dynamodb)) == await _outcome(call(plain.dynamodb))
+    with pytest.raises(aws.clients.dynamodb.exceptions.ConditionalCheckFailedException) as refused:
+        await aws.clients.dynamodb.put_item(TableName=table, Item=row, **once)
+    assert dict(refused.value.response)["Item"] == row | {"n": {"N": "7"}}
+
+
+@pytest.mark.parametrize("key", KEYS)
+async def test_objects_are_fetched_as_by_botocore(aws: Aws, plain: Clients, key: str) -> None:
+    """Whatever their key has, with and without a version; so is what is not there."""
+    bucket = aws.resources.bucket
+    put = await plain.s3.put_object(Bucket=bucket, Key=key, Body=b"x" * 100_000, Metadata={"a": "b"})
+    for more in ({}, {"VersionId": put["VersionId"]}, {"Range": "bytes=0-9"}):
+        replies = []
+        for s3 in (aws.clients.s3, plain.s3):
+            reply: Any = await s3.get_object(Bucket=bucket, Key=key, **more)  # type: ignore[arg-type]  # a plain dict stands for the TypedDict
+            async with reply.pop("Body") as stream:
+                replies.append((_said(reply), await stream.read()))
+        assert replies[0] == replies[1]
+    wrongs: list[dict[str, Any]] = [{"Bucket": bucket, "Key": key + "x"}, {"Bucket": "no-such-bucket", "Key": key}]
+    for wrong in wrongs:
+        assert await _outcome(aws.clients.s3.get_object(**wrong)) == await _outcome(plain.s3.get_object(**wrong))
+
+
+async def test_messages_come_and_go_as_by_botocore(aws: Aws, plain: Clients) -> None:
+    """Receives, deletes and extensions of a batch, entries that fail, and a queue that is not there."""
+    url = aws.resources.queue_url
+    missing = url + "x"
+    while (await aws.clients.sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1)).get("Messages"):
+        pass
+    for sqs in (aws.clients.sqs, plain.sqs):
+        await sqs.send_message(QueueUrl=url, MessageBody='{"a": "ü"}')
+        reply = await sqs.receive_message(
+            QueueUrl=url, WaitTimeSeconds=5, MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"]
+        )
+        (message,) = reply["Messages"]
+        assert message["Body"] == '{"a": "ü"}'
+        assert message["Attributes"]["ApproximateReceiveCount"] == "1"
+        handle = message["ReceiptHandle"]
+        changed = await sqs.change_message_visibility_batch(
+            QueueUrl=url, Entries=[{"Id": "0", "ReceiptHandle": handle, "VisibilityTimeout": 30}]
+        )
+        assert changed["Successful"] == [{"Id": "0"}]
+        gone = await sqs.delete_message_batch(
+            QueueUrl=url, Entries=[{"Id": "0", "ReceiptHandle": handle}, {"Id": "1", "ReceiptHandle": "nonsense"}]
+        )
+        assert {"Id": "0"} in gone["Successful"]
+        assert [entry["Id"] for entry in gone.get("Failed", [])] == ["1"]
+    ours = await _outcome(aws.clients.sqs.receive_message(QueueUrl=missing))
+    assert ours[-1]["Error"]["Code"] in QUEUE_MISSING
+    assert ours == await _outcome(plain.sqs.receive_message(QueueUrl=missing))
+
+
+@pytest.mark.parametrize("fault", [None, "throttle", "ModelError", "ServiceUnavailable"])
+async def test_endpoints_are_invoked_as_by_botocore(aws: Aws, endpoint: FakeEndpoint, fault: str | None) -> None:
+    """The answer, or the error with what it says about the container, is the same; so is a body to be streamed."""
+    endpoint.fault = lambda: fault
+    for body in (b"x" * 1000, io.BytesIO(b"x" * 1000)):
+        seen = []
+        for direct in (True, False):
+            async with clients(aws.settings.model_copy(update={"direct_calls": direct})) as opened:
+                call = opened.sagemaker.invoke_endpoint(EndpointName="e", ContentType="image/jpeg", Body=body)
+                outcome = await _outcome(call)
+                if isinstance(outcome, dict):
+                    async with outcome["Body"] as stream:
+                        outcome["Body"] = await stream.read()
+                seen.append(outcome)
+            if isinstance(body, io.BytesIO):
+                body.seek(0)
+        assert seen[0] == seen[1]
+
+
+async def test_signatures_are_right(signed_environment: Callable[..., None]) -> None:
+    """An AWS that looks at signatures takes every direct call, and none of botocore's was needed for it."""
+    async with SignedAws({"one": ONE}).serve() as server:
+        signed_environment(server.url)
+        async with clients(Settings()) as opened:
+            for _ in range(2):
+                await opened.sqs.receive_message(QueueUrl=server.url + "/1/q")
+                await opened.dynamodb.get_item(TableName="t", Key={"document": {"S": "ü"}})
+                await opened.sagemaker.invoke_endpoint(EndpointName="e", Body=b"x", TargetVariant="v w")
+                for key in KEYS:
+                    await opened.s3.get_object(Bucket="b.c", Key=key)
+                    await opened.s3.get_object(Bucket="b.c", Key=key, VersionId="v/1 =")
+        assert server.refused == 0
+        assert len(server.requests) == 2 * (3 + 2 * len(KEYS))
+        assert not any("amz-sdk-invocation-id" in request.headers for request in server.requests)
+
+
+@asynccontextmanager
+async def _dynamodb(refreshed: Callable[[], Awaitable[dict[str, str]]]) -> AsyncIterator[DirectJson]:
+    """Give a direct client whose credentials are those of a task's role: they end, and are asked for anew."""
+    first = await refreshed()
+    credentials = AioRefreshableCredentials(
+        first["access_key"],
+        first["secret_key"],
+        first["token"],
+        dt.datetime.fromisoformat(first["expiry_time"]),
+        refreshed,
+        "container-role",
+    )
+    opened = session()
+    opened._session._credentials = credentials
+    async with opened.client("dynamodb", config=config(timeout_s=5, connections=4)) as client:
+        yield DirectJson(client, credentials, calls=["get_item"], kind="TableName")
+
+
+async def test_credentials_that_end_are_replaced(signed_environment: Callable[..., None]) -> None:
+    """A role's new key and token sign the calls that follow, made by the same template."""
+    asked = 0
+
+    async def refreshed() -> dict[str, str]:
+        nonlocal asked
+        asked += 1
+        ends = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1 if asked < 3 else 7200)
+        key = {"access_key": f"key{asked}", "secret_key": f"s{asked}", "token": f"t{asked}"}
+        return {**key, "expiry_time": ends.isoformat()}
+
+    keys = {f"key{at}": ReadOnlyCredentials(f"key{at}", f"s{at}", f"t{at}", None) for at in (1, 2, 3)}
+    async with SignedAws(keys).serve() as server:
+        signed_environment(server.url)
+        async with _dynamodb(refreshed) as dynamodb:
+            for _ in range(4):
+                await dynamodb.get_item(TableName="t", Key={"document": {"S": "x"}})
+        assert server.refused == 0
+        used = [request.headers["X-Amz-Security-Token"] for request in server.requests]
+        assert used[-1] == "t3"
+        assert len(used) == 4
+
+
+async def test_what_is_signed_otherwise_is_left_to_botocore(aws: Aws, endpoint: FakeEndpoint) -> None:
+    """Where our signature is not botocore's, here because it makes none, the calls are botocore's."""
+    opened = session()
+    unsigned = config(timeout_s=5, connections=4, signature_version=UNSIGNED)
+    async with opened.client("sagemaker-runtime", config=unsigned) as client:
+        direct = DirectSageMaker(client, await opened.get_credentials())
+        for _ in range(2):
+            reply = await direct.invoke_endpoint(EndpointName="e", Body=b"x")
+            assert reply["InvokedProductionVariant"] == "AllTraffic"
+        assert not any(direct._templates.values())
+    assert endpoint.begun == 2
+
+
+async def test_a_bucket_in_another_region_is_found(signed_environment: Callable[..., None]) -> None:
+    """S3's redirect is botocore's to follow; what it found out holds for the calls that follow."""
+    regions: list[str] = []
+
+    async def answer(request: web.Request, _: bytes) -> web.StreamResponse:
+        region = request.headers["Authorization"].split("/")[2]
+        regions.append(region)
+        if region != "eu-west-1":
+            return web.Response(
+                status=301,
+                headers={"x-amz-bucket-region": "eu-west-1"},
+                text="<Error><Code>PermanentRedirect</Code><Message>elsewhere</Message></Error>",
+            )
+        return web.Response(body=b"picture")
+
+    async with SignedAws({"one": ONE}, answer).serve() as server:
+        signed_environment(server.url)
+        async with clients(Settings()) as opened:
+            for _ in range(3):
+                async with (await opened.s3.get_object(Bucket="b", Key="k"))["Body"] as stream:
+                    assert await stream.read() == b"picture"
+    assert regions[-2:] == ["eu-west-1", "eu-west-1"]
+    assert regions.count("us-east-1") == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "reason"),
+    [
+        (400, '{"__type": "com.amazonaws#ThrottlingException"}', Throttled, "throttled"),
+        (503, "<html>busy</html>", DependencyFault, "server_error"),
+        (500, '{"__type": "InternalServerError"}', DependencyFault, "server_error"),
+        (400, '{"__type": "ResourceNotFoundException"}', DependencyFault, "misconfigured"),
+    ],
+)
+async def test_faults_are_classified_as_botocores(
+    signed_environment: Callable[..., None], status: int, body: str, kind: type[Exception], reason: str
+) -> None:
+    """What the retries go by is what it would be by botocore."""
+
+    async def answer(_: web.Request, __: bytes) -> web.StreamResponse:
+        return web.Response(status=status, text=body)
+
+    async with SignedAws({"one": ONE}, answer).serve() as server:
+        signed_environment(server.url)
+        async with clients(Settings()) as opened:
+            with pytest.raises(ClientError) as caught:
+                await opened.dynamodb.get_item(TableName="t", Key={})
+    known = classify("dynamodb", caught.value)
+    assert isinstance(known, kind)
+    assert getattr(known, "reason", "") == reason
+
+
+async def test_an_answer_that_does_not_come_is_a_time_out(signed_environment: Callable[..., None]) -> None:
+    """The client's own time-outs hold, and count as such; a connection that is cut or refused counts as one."""
+
+    async def silent(_: web.Request, __: bytes) -> web.StreamResponse:
+        await asyncio.sleep(30)
+        return web.Response()
+
+    async def cut(request: web.Request, _: bytes) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    reasons = []
+    async with SignedAws({"one": ONE}, silent).serve() as server:
+        signed_environment(server.url)
+        async with clients(Settings(call_timeout_s=0.2)) as opened:
+            for answer in (silent, cut):
+                server.answer = answer
+                with pytest.raises((BotoCoreError, ClientError, aiohttp.ClientError)) as caught:
+                    await opened.dynamodb.get_item(TableName="t", Key={})
+                reasons.append(getattr(classify("dynamodb", caught.value), "reason", None))
+    async with clients(Settings(call_timeout_s=0.2)) as opened:
+        with pytest.raises((BotoCoreError, ClientError, aiohttp.ClientError)) as caught:
+            await opened.dynamodb.get_item(TableName="t", Key={})
+        reasons.append(getattr(classify("dynamodb", caught.value), "reason", None))
+    assert reasons == ["timeout", "connection", "connection"]
+
+
+async def test_a_body_that_breaks_off_is_no_object(signed_environment: Callable[..., None]) -> None:
+    """Fewer bytes than the reply announced are a fault of the connection, never a shorter picture."""
+
+    async def short(request: web.Request, _: bytes) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf")
+        request.transport.close()
+        await asyncio.sleep(0)
+        return web.Response()
+
+    async with SignedAws({"one": ONE}, short).serve() as server:
+        signed_environment(server.url)
+        async with clients(Settings()) as opened:
+            reply = await opened.s3.get_object(Bucket="b", Key="k")
+            async with reply["Body"] as stream:
+                with pytest.raises((BotoCoreError, ClientError, aiohttp.ClientError)) as caught:
+                    await stream.read()
+    assert getattr(classify("s3", caught.value), "reason", None) == "connection"

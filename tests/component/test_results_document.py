@@ -1,0 +1,75 @@
+"""The lines that docs/results-table.md prints work as printed."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.component.differences import DIFFERENCES
+from tests.component.emulators import Aws
+from tests.component.records import put, record
+from worker.blueprint import LISTED, TableBlueprint
+from worker.receipts.record import Record
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "results-table.md"
+TEXT = DOCUMENT.read_text()
+LINES = re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
+FLAGS = {"no-scan-index-forward": ("ScanIndexForward", False)}
+NUMBERS = {"limit"}
+
+
+def arguments(line: str) -> tuple[str, dict[str, Any]]:
+    """Return the operation of an AWS CLI line and its parameters, as the AWS CLI reads them."""
+    words = shlex.split(line.replace("\\\n", " "))
+    assert words[:2] == ["aws", "dynamodb"]
+    found: dict[str, Any] = {}
+    left = words[3:]
+    while left:
+        name = left.pop(0).removeprefix("--")
+        if name in FLAGS:
+            found[FLAGS[name][0]] = FLAGS[name][1]
+            continue
+        value = left.pop(0)
+        key = "".join(part.capitalize() for part in name.split("-"))
+        found[key] = json.loads(value) if value.startswith("{") else int(value) if name in NUMBERS else value
+    return words[2].replace("-", "_"), found
+
+
+@pytest.mark.parametrize("line", LINES, ids=[line.split()[2] + str(at) for at, line in enumerate(LINES)])
+async def test_each_line_gives_what_it_says(aws: Aws, line: str) -> None:
+    """Run as printed, on a table of this name, each line finds at least the record that fits it."""
+    if aws.emulator.name == "moto" and '"."by_' in line:
+        pytest.skip(DIFFERENCES["moto", "partiql_index"])
+    table = aws.resources.table
+    failed = next(number for number in range(400) if _shard(number, "failed") == "failed#0")
+    review = next(number for number in range(400) if _shard(number, "needs_review") == "needs_review#3")
+    await put(
+        aws,
+        [
+            record(1),
+            record(9),
+            record(12, content_sha256="0" * 64),
+            record(failed, status="failed"),
+            *([record(review, status="needs_review")] if review != failed else []),
+        ],
+    )
+    operation, asked = arguments(
+        line.replace('"receipts"', f'"{table}"').replace("--table-name receipts", f"--table-name {table}")
+    )
+    answer = await getattr(aws.clients.dynamodb, operation)(**asked)
+    assert answer.get("Item") or answer.get("Items"), line
+
+
+def _shard(number: int, status: str) -> str:
+    from worker.receipts.record import status_shard
+
+    return status_shard(status, record(number).document)
+
+
+def test_the_document_names_every_attribute_and_index() -> None:
+    """Nothing of a record, and no index, is left out of the document."""
+    for name in {*Record.model_fields, *LISTED, *(index.name for index in TableBlueprint().indexes)}:
+        assert f"`{name}`" in TEXT, name

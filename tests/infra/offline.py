@@ -1,0 +1,106 @@
+"""Terraform without AWS: the real binary on the provider's real schema, by a tool that lies beside the project."""
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).parents[2]
+INFRA = PROJECT / "infra"
+TOOL = PROJECT.parent / "shared" / "tf-offline"
+LIBRARIES = ("boto3==1.41.2",)
+"""What replaying needs beside the tool's own requirements. This client knows Express Mode, unlike the worker's own, and
+still speaks CloudWatch's query protocol, which is all that moto understands."""
+
+ACCOUNT = "123456789012"
+IMAGES = f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com"
+BASIC: dict[str, Any] = {
+    "region": "eu-central-1",
+    "image": f"{IMAGES}/receipts-worker:1.0.0",
+    "model": {"image": f"{IMAGES}/receipts-model:1.0.0"},
+}
+CONSOLE = {
+    "certificate_arn": f"arn:aws:acm:eu-central-1:{ACCOUNT}:certificate/12345678-1234-1234-1234-123456789012",
+    "allowed_cidrs": ["203.0.113.0/24"],
+}
+
+
+@dataclass(frozen=True)
+class State:
+    """What a pretended apply made: Terraform's state as JSON."""
+
+    document: dict[str, Any]
+
+    def resources(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Return the resources of type `kind`, address to attributes."""
+        return {found["address"]: found["values"] for found in _all(self.document["values"]["root_module"], kind)}
+
+    def one(self, address: str) -> dict[str, Any]:
+        """Return the attributes of the resource at `address`."""
+        (kind,) = re.findall(r"\baws_\w+", address)
+        return self.resources(kind)[address]
+
+    def output(self, name: str) -> Any:
+        """Return the value of an output."""
+        return self.document["values"]["outputs"][name]["value"]
+
+
+def _all(module: dict[str, Any], kind: str) -> Iterator[dict[str, Any]]:
+    yield from (found for found in module.get("resources", []) if found["type"] == kind and found["mode"] == "managed")
+    for child in module.get("child_modules", []):
+        yield from _all(child, kind)
+
+
+@dataclass(frozen=True)
+class Offline:
+    """The tool: Terraform's commands on a copy of infra/, with nothing of AWS."""
+
+    home: Path
+
+    @property
+    def python(self) -> Path:
+        """Return the Python that has what the tool needs."""
+        return self.home / "venv/bin/python"
+
+    def run(self, command: str, root: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `command` on infra/`root` and return what it said."""
+        line = [
+            str(self.python),
+            str(TOOL / "tf-offline"),
+            "--root",
+            str(INFRA),
+            command,
+            str(INFRA / root),
+            *arguments,
+        ]
+        # A cache of its own: another Python's would be written anew under a Terraform that has just read it.
+        variables = {**os.environ, "TF_OFFLINE_CACHE": str(self.home / "cache")}
+        return subprocess.run(line, capture_output=True, text=True, check=False, timeout=240, env=variables)
+
+    def apply(self, root: str, variables: dict[str, Any]) -> State:
+        """Pretend to apply infra/`root` and return the state."""
+        with tempfile.NamedTemporaryFile("w", suffix=".tfvars.json") as file:
+            json.dump(variables, file)
+            file.flush()
+            done = self.run("apply", root, "-no-color", f"-var-file={file.name}")
+        assert done.returncode == 0, done.stderr
+        return State(json.loads(done.stdout))
+
+    def replay(self, state: State, *, endpoint: str | None = None, skip: str = "") -> str:
+        """Make the calls that `state` stands for; without `endpoint` only check their parameters."""
+        line = [str(self.python), str(TOOL / "replay.py"), "-", "--skip", skip, "--allow-lacking"]
+        done = subprocess.run(
+            [*line, "--endpoint", endpoint] if endpoint else line,
+            input=json.dumps(state.document),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout

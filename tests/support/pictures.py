@@ -1,0 +1,16 @@
+"""Pictures for tests: small, valid, and each different from all others."""
+
+import io
+
+from PIL import Image
+
+
+def picture(number: int, *, size: tuple[int, int] = (64, 64), kind: str = "JPEG") -> bytes:
+    """Return a picture that only `number` gives."""
+    image = Image.new("RGB", size, "white")
+    for bit in range(24):
+        if number >> bit & 1:
+            image.paste((0, 0, 0), (8 * (bit % 6), 12 * (bit // 6), 8 * (bit % 6) + 8, 12 * (bit // 6) + 12))
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    return buffer.getvalue()

@@ -1,0 +1,58 @@
+"""A place for whole workers: an emulator in a process of its own, an endpoint, the resources, and a fleet."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.support.endpoint import FakeEndpoint
+from tests.support.fleet import Fleet, WorkerProcess
+from worker.aws import Clients, clients
+from worker.blueprint import Blueprint, BucketBlueprint, QueueBlueprint, TableBlueprint
+from worker.local import emulator, environment, resources
+from worker.local.processes import Family
+from worker.local.resources import Resources
+from worker.settings import Settings
+
+
+@dataclass(frozen=True)
+class Site:
+    """Everything that a worker needs, and nothing that it could mistake for AWS."""
+
+    aws: Clients
+    resources: Resources
+    fleet: Fleet
+
+    async def worker(self, **settings: object) -> WorkerProcess:
+        """Start a worker, with its defaults but for `settings`, and wait until it answers."""
+        worker = self.fleet.start(
+            queue_url=self.resources.queue_url,
+            table=self.resources.table,
+            bucket=self.resources.bucket,
+            endpoint=environment.ENDPOINT,
+            **settings,
+        )
+        await self.fleet.started(worker)
+        return worker
+
+
+@asynccontextmanager
+async def site(name: str, endpoint: FakeEndpoint) -> AsyncIterator[Site]:
+    """Set up a place whose resources are called `name`, with `endpoint`, which is served already."""
+    async with AsyncExitStack() as stack:
+        directory = Path(stack.enter_context(TemporaryDirectory(prefix=f"receipts-{name}-")))
+        family = await stack.enter_async_context(Family(directory / "family"))
+        listener = emulator.listen(0)
+        url = emulator.url(listener)  # starting the emulator closes this end
+        base = environment.isolated(os.environ, also=("RECEIPTS_",))
+        await emulator.start(family, listener, base=base, scratch=directory / "family", data=None)
+        variables = base | environment.aws(emulator_url=url, runtime_url=endpoint.url)
+        os.environ.update(variables)
+        aws = await stack.enter_async_context(clients(Settings()))
+        blueprint = Blueprint(
+            bucket=BucketBlueprint(name=name), queue=QueueBlueprint(name=name), table=TableBlueprint(name=name)
+        )
+        made = await resources.make(aws, blueprint, account=environment.ACCOUNT, region=environment.REGION)
+        yield Site(aws, made, stack.enter_context(Fleet(variables, directory)))

@@ -1,0 +1,375 @@
+"""A world for the worker's own code: models of SQS, S3, DynamoDB and an endpoint, and workers that can die anywhere.
+
+A dead process is one whose calls reach nobody any more. So a worker dies by its calls being cut off, before or after
+any of them takes effect, and by its tasks being cancelled: what they still try changes nothing.
+"""
+
+import asyncio
+import contextvars
+import hashlib
+import json
+import random
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any, Self, cast
+
+from botocore.exceptions import ClientError
+
+from tests.support.endpoint import reading
+from tests.support.sqs import QueueModel
+from tests.support.table import TableModel
+from tests.support.virtual import VirtualLoop
+from worker.errors import DependencyFault
+from worker.extraction.endpoint import Endpoint, EndpointTarget
+from worker.extraction.memory import ByteBudget
+from worker.extraction.prepare import ImageLimits
+from worker.extraction.protocols import ImageProtocol
+from worker.job import RecordMaker
+from worker.messages.consumer import Consumer, ConsumerPolicy
+from worker.messages.leases import Lease, LeaseKeeper, LeasePolicy
+from worker.messages.outcomes import Outcome
+from worker.messages.permits import Permits
+from worker.messages.queue import Queue, Received
+from worker.messages.settlement import SettlementPolicy, Settler
+from worker.pipeline import Pipeline, PipelinePolicy
+from worker.receipts.document import timestamp
+from worker.resilience.breaker import Breaker, BreakerPolicy
+from worker.resilience.dependency import Dependency, RetryPolicy
+from worker.resilience.limiter import Limiter
+from worker.results.overflow import Overflow
+from worker.results.store import ResultsStore
+from worker.telemetry import Telemetry
+
+BUCKET = "b"
+MAX_RECEIVES = 5
+LEASES = LeasePolicy(visibility_s=12, heartbeat_s=4)
+PERMITS = 3
+_OWNER: contextvars.ContextVar["Process | None"] = contextvars.ContextVar("process", default=None)
+_HANDLE: contextvars.ContextVar[str] = contextvars.ContextVar("handle")
+
+
+class World:
+    """Everything outside the workers, and what must never happen in it."""
+
+    def __init__(self, loop: VirtualLoop, *, seed: int, versioned: bool, sequenced: bool) -> None:
+        self.loop = loop
+        self.rng = random.Random(seed)
+        self.queue = QueueModel(clock=loop.time, rng=self.rng, max_receive_count=MAX_RECEIVES)
+        self.table = TableModel()
+        self.table.on_put = self._on_put
+        self.versioned, self.sequenced = versioned, sequenced
+        self.objects: dict[tuple[str, str | None], bytes] = {}
+        self.uploads: dict[str, list[bytes]] = {}
+        self.order: dict[tuple[str, str], int] = {}
+        """Which upload of its document (0, 1, …) was made at a time."""
+        self.down: set[str] = set()
+        self.lost_replies: Counter[str] = Counter()
+        self.invocations: Counter[str] = Counter()
+        self.unheard: Counter[str] = Counter()
+        """Invocations whose answer reached nobody: whoever asked had died, stopped or lost the message by then."""
+        self.service_s = 0.5
+        self.unreadable: set[bytes] = set()
+        """Pictures that the endpoint never answers as it should."""
+        self.crashes = self.leases_lost = 0
+        self.processes: list[Process] = []
+        self.violations: list[str] = []
+        loop.set_task_factory(_owned_task)
+
+    def upload(self, key: str, body: bytes) -> None:
+        """Put an object and its event."""
+        before = self.uploads.setdefault(key, [])
+        version = f"v{len(before)}" if self.versioned else None
+        self.objects[key, version] = self.objects[key, None] = body
+        # The same bytes under one key count as one upload within a second, where nothing else tells them apart.
+        self.loop.now += 0.002 if self.versioned or self.sequenced else 1.0
+        at = timestamp_of(self.loop.now)
+        self.order[f"{BUCKET}/{key}", at] = len(before)
+        before.append(body)
+        thing = {"key": key, "size": len(body), "eTag": _etag(body), "versionId": version}
+        if self.sequenced:
+            thing["sequencer"] = f"{len(before):X}"
+        event = {
+            "eventVersion": "2.1",
+            "eventName": "ObjectCreated:Put",
+            "eventTime": at,
+            "s3": {"bucket": {"name": BUCKET}, "object": {name: value for name, value in thing.items() if value}},
+        }
+        self.queue.send(f"message-{len(self.order)}", json.dumps({"Records": [event]}))
+
+    def _on_put(self, old: dict[str, Any] | None, new: dict[str, Any]) -> None:
+        newer, older = self.index(new), self.index(old) if old else -1
+        if newer < older:
+            self.violations.append(f"upload {older} of {new['document']} was overwritten by upload {newer}")
+
+    def index(self, row: dict[str, Any]) -> int:
+        """Return which upload of its document a record is about."""
+        return self.order[row["document"], row["uploaded_at"]]
+
+    def start(self) -> "Process":
+        """Start a worker."""
+        process = Process(self)
+        self.processes.append(process)
+        return process
+
+    @property
+    def alive(self) -> list["Process"]:
+        """Return the workers that run."""
+        return [process for process in self.processes if not process.dead and not process.main.done()]
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.loop.run_until_complete(asyncio.sleep(seconds))
+
+    def close(self) -> None:
+        """End whatever still runs."""
+        for process in self.processes:
+            process.dead = True
+        left = asyncio.all_tasks(self.loop)
+        for task in left:
+            task.cancel()
+        self.loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        self.loop.close()
+
+
+def timestamp_of(now: float) -> str:
+    """Return a time of the virtual clock as events have it."""
+    import datetime as dt
+
+    return timestamp(dt.datetime.fromtimestamp(now, dt.UTC))
+
+
+def _etag(body: bytes) -> str:
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+
+def _owned_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> "asyncio.Task[Any]":
+    task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
+    if owner := _OWNER.get():
+        owner.tasks.append(task)
+    return task
+
+
+class _Inline(Executor):
+    """Does the work at once: threads have no place in virtual time."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        try:
+            future.set_result(function(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - handed on to whoever waits
+            future.set_exception(error)
+        return future
+
+
+class _Body:
+    """The body of a reply, as aiobotocore's streams are read."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def read(self) -> bytes:
+        """Return all of it."""
+        return self._data
+
+
+class Process:
+    """One worker: the real consumer, leases, settlement, pipeline and store, on clients of this world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.dead = False
+        self.fuse: int | None = None
+        """Steps of calls until it dies."""
+        self.tasks: list[asyncio.Task[Any]] = []
+        self.receiving = 0
+        self.main: asyncio.Task[None] = world.loop.run_until_complete(self._start())
+
+    async def _start(self) -> "asyncio.Task[None]":
+        _OWNER.set(self)
+        client = cast("Any", _Client(self))
+        clock = self.world.loop.time
+        rng = random.Random(self.world.rng.random())
+        retry = RetryPolicy(base_s=0.05, cap_s=0.5)
+        names = ("sqs", "s3", "dynamodb", "sagemaker")
+        breaking = BreakerPolicy(probe_s=2)
+        needs = {name: Dependency(name, Breaker(name, breaking, clock=clock, rng=rng), retry) for name in names}
+        queue = Queue(client, "queue", dead_letter_url="dead", max_receive_count=MAX_RECEIVES)
+        self.permits = Permits(PERMITS)
+        keeper = LeaseKeeper(queue, LEASES, clock=clock)
+        settler = Settler(queue, SettlementPolicy(backoff_cap_s=20), rng=rng)
+        pipeline = Pipeline(
+            s3=client,
+            s3_dependency=needs["s3"],
+            store=ResultsStore(client, "table", needs["dynamodb"], clock=clock),
+            endpoint=Endpoint(
+                client,
+                EndpointTarget(endpoint="e"),
+                ImageProtocol(),
+                dependency=needs["sagemaker"],
+                limiter=Limiter(clock=clock, fixed=2),
+            ),
+            overflow=Overflow(client, needs["s3"]),
+            executor=_Inline(),
+            budget=ByteBudget(100_000),
+            policy=PipelinePolicy(images=ImageLimits(), upload_limit_bytes=100_000, claim_s=15),
+            records=RecordMaker(review_threshold=0.8, expire_days=None, clock=clock),
+            telemetry=Telemetry(clock=clock),
+            clock=clock,
+        )
+
+        async def work(received: Received, lease: Lease) -> Outcome:
+            _HANDLE.set(received.receipt_handle)
+            try:
+                return await pipeline.message(received, lease, last_receive=received.receives >= MAX_RECEIVES)
+            finally:
+                self.world.leases_lost += lease.lost is not None
+
+        self.consumer = Consumer(
+            queue,
+            work,
+            permits=self.permits,
+            leases=keeper,
+            settler=settler,
+            sqs=needs["sqs"],
+            breakers=[needs[name].breaker for name in names[1:]],
+            policy=ConsumerPolicy(receive_wait_s=5, drain_s=2),
+            watcher=_Nobody(),
+            clock=clock,
+        )
+        return asyncio.create_task(self._run(keeper, settler))
+
+    async def _run(self, keeper: LeaseKeeper, settler: Settler) -> None:
+        sides = [asyncio.create_task(keeper.run()), asyncio.create_task(settler.run())]
+        try:
+            await self.consumer.run()
+        except DependencyFault as fault:
+            self.world.violations.append(f"a worker ended by itself: {fault}")
+        finally:
+            for side in sides:
+                side.cancel()
+
+    def stop(self) -> None:
+        """Stop as on SIGTERM."""
+        self.consumer.stop()
+
+    def die(self) -> None:
+        """Stop as on SIGKILL."""
+        if not self.dead:
+            self.dead = True
+            self.world.crashes += 1
+            for task in self.tasks:
+                self.world.loop.call_soon(task.cancel)
+
+    def step(self) -> None:
+        """Pass one of the points at which a process may die."""
+        if self.fuse is not None:
+            self.fuse -= 1
+            if self.fuse <= 0:
+                self.die()
+        if self.dead:
+            raise asyncio.CancelledError
+
+
+class _Nobody:
+    def received(self, requested: int, got: int) -> None:
+        """Nobody wants to know."""
+
+    def busy(self, in_flight: int) -> None:
+        """Nobody wants to know."""
+
+    def finished(self, received: Received, outcome: Outcome, duration_s: float) -> None:
+        """Nobody wants to know."""
+
+
+class _Client:
+    """The four AWS clients of one process."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._world = process.world
+
+    async def _call(self, service: str, effect: Callable[[], dict[str, Any]], *, service_s: float = 0.0) -> Any:
+        """Make a call: the way there, the effect, the way back; the process may die before and after each."""
+        world, step = self._world, self._process.step
+        step()
+        await asyncio.sleep(world.rng.uniform(0.01, 0.2))
+        step()
+        if service in world.down:
+            error: Any = {"Error": {"Code": "InternalFailure"}, "ResponseMetadata": {"HTTPStatusCode": 500}}
+            raise ClientError(error, service)
+        reply = effect()
+        await asyncio.sleep(service_s + world.rng.uniform(0.01, 0.2))
+        step()
+        if world.lost_replies[service] > 0:
+            world.lost_replies[service] -= 1
+            raise ConnectionResetError(service)
+        return reply
+
+    async def receive_message(self, **request: Any) -> Any:
+        process, wanted = self._process, request["MaxNumberOfMessages"]
+        process.receiving += wanted
+        if process.receiving + process.consumer.in_flight > process.permits.taken:
+            self._world.violations.append("a receive was made without a permit")
+        try:
+            process.step()
+            if "sqs" not in self._world.down:
+                await self._world.queue.wait(request["WaitTimeSeconds"])
+            return await self._call("sqs", lambda: self._world.queue.receive(wanted, request["VisibilityTimeout"]))
+        finally:
+            process.receiving -= wanted
+
+    async def delete_message_batch(self, **request: Any) -> Any:
+        return await self._call("sqs", lambda: self._world.queue.delete(request["Entries"]))
+
+    async def change_message_visibility_batch(self, **request: Any) -> Any:
+        return await self._call("sqs", lambda: self._world.queue.change_visibility(request["Entries"]))
+
+    async def send_message(self, **request: Any) -> Any:
+        def effect() -> dict[str, Any]:
+            self._world.queue.sent_dead.append(request["MessageBody"])
+            return {}
+
+        return await self._call("sqs", effect)
+
+    async def get_object(self, **request: Any) -> Any:
+        def effect() -> dict[str, Any]:
+            body = self._world.objects[request["Key"], request.get("VersionId")]
+            return {"Body": _Body(body), "ContentLength": len(body), "ETag": f'"{_etag(body)}"'}
+
+        return await self._call("s3", effect)
+
+    async def put_item(self, **request: Any) -> Any:
+        if not self._world.queue.held(_HANDLE.get()):
+            self._world.violations.append("a record was written under a lease that had ended")
+        return await self._call("dynamodb", lambda: self._world.table.put(request))
+
+    async def update_item(self, **request: Any) -> Any:
+        return await self._call("dynamodb", lambda: self._world.table.update(request))
+
+    async def get_item(self, **request: Any) -> Any:
+        return await self._call("dynamodb", lambda: self._world.table.get(request))
+
+    async def invoke_endpoint(self, **request: Any) -> Any:
+        world, picture = self._world, request["Body"]
+        content, served = hashlib.sha256(picture).hexdigest(), False
+
+        def effect() -> dict[str, Any]:
+            nonlocal served
+            if picture in world.unreadable:
+                return {"Body": _Body(b"{}"), "InvokedProductionVariant": "v"}
+            served = True
+            world.invocations[content] += 1
+            return {"Body": _Body(reading(picture)), "InvokedProductionVariant": "v"}
+
+        try:
+            return await self._call("sagemaker", effect, service_s=world.service_s)
+        except BaseException:
+            world.unheard[content] += served
+            raise

@@ -1,0 +1,109 @@
+"""Options that choose records, and text that a terminal must not obey."""
+
+import datetime as dt
+import unicodedata
+
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from worker.commands import terminal
+from worker.commands.selecting import day, end_of, selecting
+from worker.results.selection import BadQuery, Selection
+
+TODAY = dt.date(2026, 11, 23)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_"),
+    [
+        ("today", TODAY),
+        ("yesterday", dt.date(2026, 11, 22)),
+        ("7d", dt.date(2026, 11, 16)),
+        ("2026-01-31", dt.date(2026, 1, 31)),
+    ],
+)
+def test_a_day_can_be_written_in_words(text: str, is_: dt.date) -> None:
+    """A day is ISO 8601 or as people say it."""
+    assert day(text, today=TODAY) == is_
+
+
+@pytest.mark.parametrize("text", ["", "soon", "d", "2026-02-30", "99999999999d"])
+def test_no_day_is_refused_with_what_to_write(text: str) -> None:
+    """What is no day is refused with examples of one."""
+    with pytest.raises(BadQuery, match="write 2026-11-23"):
+        day(text, today=TODAY)
+
+
+def test_a_last_day_is_included_whole() -> None:
+    """The end of a day is its last millisecond, which is how exactly records tell the time."""
+    assert end_of(TODAY) == dt.datetime(2026, 11, 23, 23, 59, 59, 999_000, tzinfo=dt.UTC)
+
+
+def test_options_become_a_selection() -> None:
+    """A command that selects gets its own options and the selection that the shared ones make."""
+    seen: list[tuple[int, Selection]] = []
+
+    @selecting
+    def command(*, selection: Selection, limit: int = 3) -> None:
+        seen.append((limit, selection))
+
+    app = typer.Typer()
+    app.command()(command)
+    arguments = ["--limit", "5", "--status", "failed", "--needs-review", "--merchant", "ALDI", "--no-duplicates"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert seen == [(5, Selection(statuses=("failed", "needs_review"), merchant="ALDI", duplicates=False))]
+
+
+def test_an_option_that_cannot_be_is_misuse() -> None:
+    """A wrong option ends with exit code 2 and its reason, before anything is asked."""
+
+    @selecting
+    def command(*, selection: Selection) -> None:
+        raise AssertionError(selection)
+
+    app = typer.Typer()
+    app.command()(command)
+    result = CliRunner().invoke(app, ["--purchased-from", "whenever"])
+    assert result.exit_code == 2
+    assert "is no day" in result.output
+
+
+@given(st.text())
+def test_nothing_that_a_terminal_obeys_is_printed(text: str) -> None:
+    """No control character and no change of direction is left of any text."""
+    assert not [char for char in terminal.safe(text) if unicodedata.category(char).startswith("C")]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[2J\x1b]0;owned\x07ALDI", "[2J]0;ownedALDI"),
+        ("ALDI\u202e\u2066gpj.exe", "ALDIgpj.exe"),
+        ("two\nlines\tand more", "two lines and more"),
+        ("[red]ALDI[/red]", "[red]ALDI[/red]"),
+    ],
+)
+def test_a_cell_shows_text_as_written(text: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Escape sequences, direction marks, line breaks and markup do nothing in a table."""
+    rows = terminal.table("merchant")
+    rows.add_row(*terminal.cells(text))
+    terminal.console().print(rows)
+    assert capsys.readouterr().out.splitlines()[1].rstrip() == shown
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "shown"),
+    [
+        ("163.7", "USD", "163.70 USD"),
+        ("1234", "JPY", "1,234 JPY"),
+        ("0.5", None, "0.50"),
+        ("1.239", "EUR", "1.239 EUR"),
+    ],
+)
+def test_money_has_its_currency_s_decimals(amount: str, currency: str | None, shown: str) -> None:
+    """An amount has at least the decimals of its currency, and never fewer than it says."""
+    assert terminal.money(amount, currency) == shown

@@ -1,0 +1,72 @@
+"""Uploads that are made to keep a decoder busy are refused soon; what they would cost is never spent."""
+
+import io
+import struct
+
+import pytest
+from PIL import Image
+
+from worker.errors import Rejected
+from worker.extraction import apart
+from worker.extraction.apart import prepare
+from worker.extraction.prepare import MOST_FRAMES, ImageLimits
+
+
+def _nested_forms(levels: int) -> bytes:
+    """Return a small PDF whose page draws a form that draws the next one ten times, and so on."""
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 300 300] /Contents 4 0 R"
+        b" /Resources << /XObject << /F 5 0 R >> >> >>",
+        b"<< /Length 5 >>\nstream\n/F Do\nendstream",
+    ]
+    for level in range(levels):
+        last = level == levels - 1
+        drawing = b"0 0 10 10 re f" if last else b"/F Do " * 10
+        resources = b"" if last else b"/Resources << /XObject << /F %d 0 R >> >>" % (6 + level)
+        form = b"<< /Type /XObject /Subtype /Form /BBox [0 0 300 300] %b /Length %d >>\nstream\n%b\nendstream"
+        objects.append(form % (resources, len(drawing), drawing))
+    body = b"%PDF-1.4\n"
+    for number, content in enumerate(objects, 1):
+        body += b"%d 0 obj\n%b\nendobj\n" % (number, content)
+    return body + b"trailer << /Root 1 0 R >>\n%%EOF"
+
+
+def test_a_pdf_that_takes_for_ever_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two kilobytes of nested forms are given up after the time that one PDF may take."""
+    monkeypatch.setattr(apart, "DRAW_S", 3.0)
+    with pytest.raises(Rejected, match="corrupt"):
+        prepare(_nested_forms(14), ImageLimits())
+
+
+def test_a_jpeg_of_very_many_scans_is_refused() -> None:
+    """Each scan costs a pass over the whole picture, so that their number is limited before decoding."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (640, 640), "white").save(buffer, "JPEG", progressive=True)
+    scan = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"
+    bomb = buffer.getvalue().removesuffix(b"\xff\xd9") + scan * 5_000
+    with pytest.raises(Rejected, match="corrupt"):
+        prepare(bomb, ImageLimits())
+
+
+def test_a_tiff_of_very_many_pages_is_counted_no_further_than_needed() -> None:
+    """The first pages are read, and the count stops where counting would cost more than reading."""
+    pages = [Image.new("1", (32, 32), 1) for _ in range(MOST_FRAMES + 50)]
+    buffer = io.BytesIO()
+    pages[0].save(buffer, "TIFF", save_all=True, append_images=pages[1:])
+    prepared = prepare(buffer.getvalue(), ImageLimits(max_pages=2))
+    assert (len(prepared.pages), prepared.page_count) == (2, MOST_FRAMES)
+
+
+def test_a_badly_made_tag_costs_nobody_his_receipt() -> None:
+    """A picture that EXIF turns is turned even where another of its tags makes no sense."""
+    image = Image.new("RGB", (60, 40), "white")
+    orientation = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
+    resolution_in_letters = struct.pack("<HHI4s", 0x011A, 2, 4, b"abc")
+    tags = orientation + resolution_in_letters
+    exif = b"Exif\x00\x00II*\x00" + struct.pack("<IH", 8, 2) + tags + b"\x00" * 4
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", exif=exif)
+    prepared = prepare(buffer.getvalue(), ImageLimits())
+    assert (prepared.pages[0].width, prepared.pages[0].height) == (40, 60)

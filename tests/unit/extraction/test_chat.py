@@ -1,0 +1,250 @@
+"""What language models answer, and what is made of it."""
+
+import base64
+import datetime as dt
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.extraction.prepare import Page, Prepared
+from worker.extraction.protocols import Ask, ChatProtocol, ImageProtocol, Request, UnusableAnswer
+from worker.receipts.checks import check, decide
+from worker.receipts.receipt import Reading
+
+CHAT = ChatProtocol(extra={})
+GOOD = '{"merchant": {"name": "Shop"}, "purchase_date": "2023-10-26", "total": "42.58"}'
+PREDECESSOR = '{"storeName": "OAK STREET MARKET", "purchaseDate": "26-10-2023", "total": 42.58}'
+
+
+def completion(content: Any, *, finish: str = "stop", **more: Any) -> bytes:
+    choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": finish}
+    return json.dumps({"id": "1", "model": "m", "choices": [choice], **more}).encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        GOOD,
+        f"```json\n{GOOD}\n```",
+        f"```\n{GOOD}\n```",
+        f"Here it is: {GOOD} Anything else?",
+        f"<think>The total may be {{1}} or 2</think>{GOOD}",
+        f"no opening tag</think>\n```json\n{GOOD}```",
+        [{"type": "text", "text": GOOD}],
+        f'{{"receipt": {GOOD}}}',
+    ],
+    ids=["bare", "fenced", "fenced without language", "among words", "after thinking", "tag cut", "parts", "wrapped"],
+)
+def test_the_json_is_found_wherever_it_stands(content: Any) -> None:
+    """Fences, thinking, words and wrapping do not hide an answer."""
+    receipt = CHAT.read(completion(content)).receipt
+    assert (receipt.merchant.name, receipt.total) == ("Shop", Decimal("42.58"))
+
+
+def test_the_predecessors_flat_answer_is_read() -> None:
+    """The deployed endpoint's three fields and its day-first date become our receipt."""
+    receipt = CHAT.read(completion(PREDECESSOR)).receipt
+    assert receipt.merchant.name == "OAK STREET MARKET"
+    assert receipt.purchase_date == dt.date(2023, 10, 26)
+    assert receipt.total == Decimal("42.58")
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [("$1,234.50", "1234.50"), ("12.30 EUR", "12.30"), (12.3, "12.3"), ("-3", "-3"), ("null", None), ("N/A", None)],
+)
+def test_amounts_are_tolerated_where_they_are_clear(written: Any, expected: str | None) -> None:
+    """Signs of currency and thousands do no harm, and a word for nothing is null."""
+    total = CHAT.read(completion(json.dumps({"total": written}))).receipt.total
+    assert total == (Decimal(expected) if expected else None)
+
+
+def test_an_unclear_amount_is_asked_for_again() -> None:
+    """Two amounts for one field: the model mends it, not we."""
+    with pytest.raises(UnusableAnswer, match="total"):
+        CHAT.read(completion('{"total": "12.50 or 13.50"}'))
+
+
+@pytest.mark.parametrize(
+    ("field", "written", "expected"),
+    [
+        ("total", "42,58", "42.58"),
+        ("total", "1.042,58", "1042.58"),
+        ("total", "4.258e1", "42.58"),
+        ("purchase_date", "26-10-23", "2023-10-26"),
+        ("purchase_date", "10-26-2023", "2023-10-26"),
+        ("purchase_date", "26 Oct 2023", "2023-10-26"),
+        ("purchase_date", "Not available", None),
+    ],
+)
+def test_what_has_one_reading_is_read(field: str, written: str, expected: str | None) -> None:
+    """A value in another form than was asked for costs no second call where it can mean one thing only."""
+    receipt = CHAT.read(completion(json.dumps({"currency": "EUR", field: written}))).receipt
+    assert receipt.model_dump(mode="json")[field] == expected
+
+
+def test_words_with_braces_before_the_object_do_no_harm() -> None:
+    """The object that has a receipt's fields is the answer, wherever it stands."""
+    assert CHAT.read(completion('The receipt {blurry} says: {"total": "3.50"}')).receipt.total == Decimal("3.50")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '[{"total": "3.50"}, {"total": "4.50"}]',
+        '{"total": "3.50"}\n{"total": "4.50"}',
+        'First I read {"total": "3.50"}, but now:\n```json\n{"total": "4.50"}\n```',
+        '{"receipts": [{"total": "3.50"}, {"total": "4.50"}]}',
+    ],
+    ids=["a list", "one after another", "a draft and an answer", "a list in an object"],
+)
+def test_several_receipts_are_asked_for_again(content: str) -> None:
+    """Which of them is meant nobody knows, so the model says; where it does not, a person looks at the first."""
+    with pytest.raises(UnusableAnswer, match="several") as caught:
+        CHAT.read(completion(content))
+    rest = caught.value.rest
+    assert rest is not None
+    assert rest.receipt.total == Decimal("3.50")
+    assert decide(rest, check(rest.receipt, today=dt.date(2026, 11, 23))) == "needs_review"
+
+
+@pytest.mark.parametrize("content", [f"[{GOOD}]", f"{GOOD}\n{GOOD}", f"```{GOOD}```\nAgain: {GOOD}"])
+def test_the_same_receipt_twice_is_one(content: str) -> None:
+    """A list of one, and an answer that repeats itself, leave no doubt."""
+    assert CHAT.read(completion(content)).receipt.total == Decimal("42.58")
+
+
+def test_the_count_of_tokens_is_kept() -> None:
+    """What the call cost stands in the reading; what is no count does not."""
+    usage = {"prompt_tokens": 900, "completion_tokens": 80, "prompt_tokens_details": None, "huge": 10**40}
+    reading = CHAT.read(completion(GOOD, usage=usage))
+    assert reading.usage == {"prompt_tokens": 900, "completion_tokens": 80}
+    assert reading.model_version == "m"
+
+
+def test_an_answer_that_was_cut_off_says_so() -> None:
+    """finish_reason length names the limit of tokens, not bad JSON."""
+    with pytest.raises(UnusableAnswer, match="limit of tokens"):
+        CHAT.read(completion(GOOD[:40], finish="length"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"choices": []}',
+        completion(None),
+        completion("  "),
+        completion("I cannot read this."),
+        completion("[1]"),
+        completion('{"weather": "fine"}'),
+        completion('{"total": "a lot"}'),
+        completion('{"x": ' * 900 + "1" + "}" * 900),
+    ],
+)
+def test_what_is_no_receipt_is_unusable(body: bytes) -> None:
+    """Each is told apart from a receipt, whatever is wrong with it."""
+    with pytest.raises(UnusableAnswer):
+        CHAT.read(body)
+
+
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4),
+    max_leaves=10,
+)
+names = st.sampled_from(
+    ["merchant", "purchase_date", "items", "taxes", "total", "payment", "storeName", "purchaseDate"]
+)
+
+
+@given(
+    content=st.text() | st.dictionaries(names, json_values, max_size=4).map(json.dumps),
+    usage=json_values,
+    model=json_values,
+    finish=st.sampled_from(["stop", "length"]),
+)
+def test_any_completion_is_a_reading_or_unusable(content: str, usage: Any, model: Any, finish: str) -> None:
+    """No content, usage or model name raises anything else."""
+    body = json.loads(completion(content, finish=finish)) | {"usage": usage, "model": model}
+    try:
+        assert isinstance(CHAT.read(json.dumps(body).encode()), Reading)
+    except UnusableAnswer as problem:
+        assert str(problem)  # noqa: PT017 - either is right, and the sentence is what the model is asked again with
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_a_reading_or_unusable(body: bytes) -> None:
+    """Neither protocol trips over bytes that are no JSON."""
+    for protocol in (CHAT, ImageProtocol()):
+        with pytest.raises(UnusableAnswer):
+            protocol.read(body)
+
+
+def pages(count: int) -> Prepared:
+    return Prepared(tuple(Page(b"page%d" % at, "image/png", 20, 20) for at in range(count)), "application/pdf", count)
+
+
+def test_every_page_is_a_picture_of_one_question() -> None:
+    """Several pages go in order as data URIs, with the extras at the top level of the body."""
+    protocol = ChatProtocol(model="gemma", max_tokens=99, extra={"chat_template_kwargs": {"enable_thinking": False}})
+    body = json.loads(protocol.request(pages(3)).body)
+    urls = [part["image_url"]["url"] for part in body["messages"][1]["content"] if part["type"] == "image_url"]
+    assert [base64.b64decode(url.removeprefix("data:image/png;base64,")) for url in urls] == [
+        b"page0",
+        b"page1",
+        b"page2",
+    ]
+    assert (body["model"], body["max_tokens"]) == ("gemma", 99)
+    assert body["chat_template_kwargs"] == {"enable_thinking": False}
+    assert body["response_format"]["json_schema"]["schema"]["properties"]["purchase_date"]
+
+
+@pytest.mark.parametrize(("schema", "expected"), [("none", None), ("flat", "storeName"), ("receipt", "merchant")])
+def test_the_schema_is_a_setting(schema: Any, expected: str | None) -> None:
+    """A server without guided decoding gets no response_format."""
+    body = json.loads(ChatProtocol(schema=schema, extra={}).request(pages(1)).body)
+    if expected is None:
+        assert "response_format" not in body
+    else:
+        assert expected in body["response_format"]["json_schema"]["schema"]["properties"]
+
+
+def test_a_repair_shows_the_model_its_answer_and_what_is_wrong() -> None:
+    """The second question has the first, the answer and the problem; the picture is still there."""
+    request = CHAT.request(pages(1))
+    again = CHAT.repair(Ask(request, completion('{"total": "x"}'), "total: no number"))
+    assert again is not None
+    messages = json.loads(again.body)["messages"]
+    assert [message["role"] for message in messages] == ["system", "user", "assistant", "user"]
+    assert messages[1] == json.loads(request.body)["messages"][1]
+    assert "total: no number" in messages[3]["content"]
+
+
+def test_a_repair_of_an_answer_that_cannot_be_quoted_asks_the_same_again() -> None:
+    """What is no completion cannot be shown to the model."""
+    request = Request(b'{"messages": []}', "application/json")
+    assert CHAT.repair(Ask(request, b"<html>", "no JSON")) == request
+
+
+def test_an_edited_prompt_is_another_version() -> None:
+    """The version that a record keeps has a digest of the prompt."""
+    number, digest = CHAT.version.split("-")
+    assert number.isdigit()
+    assert len(digest) == 8
+
+
+def test_the_image_protocol_sends_bytes_or_a_list() -> None:
+    """One page goes as it is, several as base64 in JSON, and the answer is a reading."""
+    protocol = ImageProtocol()
+    assert protocol.request(pages(1)).body == b"page0"
+    images = json.loads(protocol.request(pages(2)).body)["images"]
+    assert [base64.b64decode(image) for image in images] == [b"page0", b"page1"]
+    assert protocol.read(b'{"receipt": {"total": "1.20"}, "usage": {"cpu_ms": 5}}').receipt.total == Decimal("1.20")
+    assert protocol.repair(Ask(protocol.request(pages(1)), b"", "x")) is None

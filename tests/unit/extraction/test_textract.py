@@ -1,0 +1,263 @@
+"""Answers in the shape of Amazon Textract's AnalyzeExpense."""
+
+import datetime as dt
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.extraction import protocols
+from worker.extraction.prepare import Page, Prepared
+from worker.extraction.protocols import TextractProtocol, UnusableAnswer, printed
+from worker.receipts.receipt import Reading
+from worker.settings import Settings
+
+
+def field(kind: str, text: str, *, label: str | None = None, currency: str | None = None, sure: float = 99.5) -> Any:
+    """One field as the API reference has it: Type, LabelDetection, ValueDetection, Currency, geometry."""
+    box = {"BoundingBox": {"Width": 0.1, "Height": 0.02, "Left": 0.3, "Top": 0.1}, "Polygon": [{"X": 0.3, "Y": 0.1}]}
+    whole: dict[str, Any] = {
+        "Type": {"Text": kind, "Confidence": 98.0},
+        "ValueDetection": {"Text": text, "Geometry": box, "Confidence": sure},
+        "PageNumber": 1,
+    }
+    if label:
+        whole["LabelDetection"] = {"Text": label, "Geometry": box, "Confidence": 90.1}
+    if currency:
+        whole["Currency"] = {"Code": currency, "Confidence": 91.0}
+    return whole
+
+
+def answer(*summary: Any, rows: tuple[tuple[Any, ...], ...] = ()) -> bytes:
+    lines = [{"LineItemExpenseFields": list(row)} for row in rows]
+    document = {
+        "ExpenseIndex": 1,
+        "SummaryFields": list(summary),
+        "LineItemGroups": [{"LineItemGroupIndex": 1, "LineItems": lines}],
+        "Blocks": [{"BlockType": "PAGE", "Id": "1"}],
+    }
+    return json.dumps({"DocumentMetadata": {"Pages": 1}, "ExpenseDocuments": [document]}).encode()
+
+
+def test_a_whole_answer_is_read() -> None:
+    """Every field of AnalyzeExpense that our receipt has arrives in it, with Textract's confidence as a share."""
+    body = answer(
+        field("VENDOR_NAME", "Corner\nShop"),
+        field("VENDOR_ADDRESS", "1 High St\nLondon"),
+        field("VENDOR_VAT_NUMBER", "GB 123"),
+        field("INVOICE_RECEIPT_DATE", "26/10/2023 2:33 PM", label="Date"),
+        field("INVOICE_RECEIPT_ID", "0042"),
+        field("SUBTOTAL", "1,050.00", currency="GBP"),
+        field("TAX", "£210.00", label="VAT 20%", currency="GBP"),
+        field("DISCOUNT", "-5.00"),
+        field("TOTAL", "£1,255.00", label="Total", currency="GBP", sure=80.0),
+        field("OTHER", "12345", label="Till"),
+        rows=(
+            (field("ITEM", "Tea"), field("QUANTITY", "2"), field("UNIT_PRICE", "25.00"), field("PRICE", "50.00")),
+            (field("ITEM", "Chair"), field("PRICE", "1,000.00"), field("EXPENSE_ROW", "Chair 1,000.00")),
+        ),
+    )
+    reading = TextractProtocol().read(body)
+    receipt = reading.receipt
+    assert (receipt.merchant.name, receipt.merchant.address) == ("Corner Shop", "1 High St London")
+    assert (receipt.merchant.tax_id, receipt.receipt_number) == ("GB 123", "0042")
+    assert (receipt.purchase_date, receipt.purchase_time) == (dt.date(2023, 10, 26), "14:33")
+    assert (receipt.subtotal, receipt.discount, receipt.total) == (Decimal(1050), Decimal(5), Decimal(1255))
+    assert receipt.currency == "GBP"
+    assert [(tax.description, tax.rate, tax.amount) for tax in receipt.taxes] == [
+        ("VAT 20%", Decimal(20), Decimal(210))
+    ]
+    assert [(item.description, item.quantity, item.amount) for item in receipt.items] == [
+        ("Tea", Decimal(2), Decimal(50)),
+        ("Chair", None, Decimal(1000)),
+    ]
+    assert reading.confidence["total"] == pytest.approx(0.80)
+    assert reading.confidence["merchant.name"] == pytest.approx(0.98)
+
+
+def test_what_is_not_there_is_null() -> None:
+    """An answer without fields is a receipt of which nothing is known."""
+    reading = TextractProtocol().read(answer())
+    assert reading.receipt.total is None
+    assert reading.confidence == {}
+
+
+def test_the_surest_of_several_totals_is_taken() -> None:
+    """Textract may give several candidates of one type."""
+    body = answer(field("TOTAL", "$9.00", sure=50), field("TOTAL", "$19.00", sure=97))
+    assert TextractProtocol().read(body).receipt.total == 19
+
+
+def test_a_date_that_could_be_two_has_no_confidence() -> None:
+    """A date that is left null is not claimed to be sure."""
+    reading = TextractProtocol().read(answer(field("INVOICE_RECEIPT_DATE", "05/04/2023")))
+    assert reading.receipt.purchase_date is None
+    assert "purchase_date" not in reading.confidence
+
+
+def test_a_charge_in_the_summary_is_an_item_after_the_goods() -> None:
+    """Service and delivery stand in no field of ours; what Textract lists among the items too is listed once."""
+    goods = (field("ITEM", "Don"), field("PRICE", "12.80"))
+    bag = (field("ITEM", "Bag fee"), field("PRICE", "0.10"))
+    service = field("SERVICE_CHARGE", "1.28", label="Service 10%")
+    again = field("SHIPPING_HANDLING_CHARGE", "0.10", label="Bag fee")
+    body = answer(field("TOTAL", "14.18"), service, again, rows=(goods, bag))
+    items = TextractProtocol().read(body).receipt.items
+    assert [(item.description, str(item.amount)) for item in items] == [
+        ("Don", "12.80"),
+        ("Bag fee", "0.10"),
+        ("Service 10%", "1.28"),
+    ]
+
+
+@pytest.mark.parametrize(("second", "sure"), [("4.50", 0.4), ("3.50", 0.98)])
+def test_of_several_receipts_the_first_is_doubted(second: str, sure: float) -> None:
+    """Two documents with two totals are two receipts in one picture; with the same total they are pages of one."""
+    whole = json.loads(answer(field("TOTAL", "3.50")))
+    whole["ExpenseDocuments"] += json.loads(answer(field("TOTAL", second)))["ExpenseDocuments"]
+    reading = TextractProtocol().read(json.dumps(whole).encode())
+    assert reading.receipt.total == Decimal("3.50")
+    assert reading.confidence["total"] == sure
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b'{"ExpenseDocuments": []}', b'{"ExpenseDocuments": [1]}', b"\xff"]
+)
+def test_another_shape_is_unusable(body: bytes) -> None:
+    """What is not AnalyzeExpense is said to be so."""
+    with pytest.raises(UnusableAnswer):
+        TextractProtocol().read(body)
+
+
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+kinds = st.sampled_from(["TOTAL", "TAX", "INVOICE_RECEIPT_DATE", "VENDOR_NAME", "PRICE", "ITEM", "QUANTITY"])
+odd_fields = st.builds(field, kinds, st.text(max_size=30), label=st.none() | st.text(max_size=9)) | json_values
+
+
+@given(st.lists(odd_fields, max_size=5), st.lists(st.lists(odd_fields, max_size=3), max_size=3))
+def test_any_answer_is_a_reading_or_unusable(summary: list[Any], rows: list[list[Any]]) -> None:
+    """Whatever stands in the fields, the outcome is a reading or says why there is none."""
+    try:
+        reading = TextractProtocol().read(answer(*summary, rows=tuple(tuple(row) for row in rows)))
+    except UnusableAnswer:
+        return
+    assert isinstance(reading, Reading)
+
+
+def test_the_setting_chooses_the_protocol() -> None:
+    """Each name of the setting makes its own protocol."""
+    for name in ("image", "chat", "textract"):
+        assert protocols.make(Settings(protocol=name)).name == name
+
+
+def test_pages_go_as_to_an_image_endpoint() -> None:
+    """One page goes as its bytes, under its own content type."""
+    page = Page(b"jpeg", "image/jpeg", 20, 20)
+    request = TextractProtocol().request(Prepared((page,), "image/jpeg", 1))
+    assert (request.body, request.content_type) == (b"jpeg", "image/jpeg")
+
+
+@pytest.mark.parametrize(
+    ("text", "separator", "expected"),
+    [
+        ("$9.30", None, "9.30"),
+        ("12,50 EUR", None, "12.50"),
+        ("1,234.56", None, "1234.56"),
+        ("1.234,56", None, "1234.56"),
+        ("1 234,56", None, "1234.56"),
+        ("1'234.50", None, "1234.50"),
+        ("1.234.567", None, "1234567"),
+        ("1,234", ".", "1234"),
+        ("1,234", ",", "1.234"),
+        ("1,234", None, None),
+        ("-3.00", None, "-3.00"),
+        ("3.00-", None, "-3.00"),
+        ("(3.00)", None, "-3.00"),
+        ("Rp 45000", None, "45000"),
+        ("2 @ 3.00", None, None),
+        ("free", None, None),
+        ("", None, None),
+    ],
+)
+def test_amounts_as_printed(text: str, separator: printed.Separator | None, expected: str | None) -> None:
+    """Both ways to write a number are read, and what could be two numbers is none."""
+    assert printed.amount(text, separator) == (Decimal(expected) if expected else None)
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["9.30", "1,234"], "."),
+        (["9,30", "1.234"], ","),
+        (["1,234"], None),
+        (["9.30", "9,30"], None),
+        (["1.234.567"], ","),
+        ([], None),
+    ],
+)
+def test_the_separator_is_what_the_amounts_agree_on(texts: list[str], expected: str | None) -> None:
+    """Only amounts that say it clearly, and only if they agree, decide what a lone comma means."""
+    assert printed.decimal_separator(texts) == expected
+
+
+money = st.decimals(min_value=0, max_value=10**9, places=2)
+
+
+@given(money, st.sampled_from([(",", "."), (".", ","), (" ", ","), ("'", ".")]))
+def test_an_amount_with_cents_is_always_read(value: Decimal, signs: tuple[str, str]) -> None:
+    """Two decimals leave no doubt in any of the usual formats."""
+    text = f"{value:,.2f}".replace(",", "T").replace(".", signs[1]).replace("T", signs[0])
+    assert printed.amount(f"€ {text}", None) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2023-10-26", (2023, 10, 26)),
+        ("26.10.2023", (2023, 10, 26)),
+        ("10/26/23", (2023, 10, 26)),
+        ("05/05/2023", (2023, 5, 5)),
+        ("05/04/2023", None),
+        ("Oct 26, 2023", (2023, 10, 26)),
+        ("26 October 2023", (2023, 10, 26)),
+        ("1st May '23", (2023, 5, 1)),
+        ("26-OCT-23", (2023, 10, 26)),
+        ("31/02/2023", None),
+        ("Date: 13:45", None),
+        ("0000-00-00", None),
+    ],
+)
+def test_dates_as_printed(text: str, expected: tuple[int, int, int] | None) -> None:
+    """A date is read where it can be only one."""
+    assert printed.date(text) == (dt.date(*expected) if expected else None)
+
+
+@given(st.dates(min_value=dt.date(2000, 1, 1), max_value=dt.date(2099, 12, 31)))
+def test_a_date_is_never_read_as_another(date: dt.date) -> None:
+    """Day first or month first: what is read is the date that was written, or nothing."""
+    assert printed.date(f"{date:%d/%m/%Y}") in {date, None}
+    assert printed.date(f"{date:%m/%d/%y}") in {date, None}
+    assert printed.date(f"{date:%Y-%m-%d}") == date
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2:33 PM", "14:33"),
+        ("12:05 a.m.", "00:05"),
+        ("14:33:07", "14:33:07"),
+        ("25:00", None),
+        ("13:00 PM", None),
+        ("none", None),
+    ],
+)
+def test_times_as_printed(text: str, expected: str | None) -> None:
+    """Both clocks are read, and what is on neither is none."""
+    assert printed.time(text) == expected

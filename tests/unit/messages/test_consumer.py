@@ -1,0 +1,350 @@
+"""The consumer in virtual time, on a queue in memory."""
+
+import asyncio
+import heapq
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.support import virtual
+from tests.support.memory_queue import MemoryQueue
+from worker.errors import DependencyFault
+from worker.messages.consumer import Consumer, ConsumerPolicy
+from worker.messages.leases import Lease, LeaseKeeper, LeasePolicy
+from worker.messages.outcomes import Done, Outcome, Retry
+from worker.messages.permits import Permits
+from worker.messages.queue import Received
+from worker.messages.settlement import SettlementPolicy, Settler
+from worker.resilience.breaker import Breaker, BreakerPolicy
+from worker.resilience.dependency import Dependency, RetryPolicy
+from worker.resilience.faults import SuspectFault
+
+HOUR_S = 3_600.0
+Work = Callable[[Received, Lease], Awaitable[Outcome]]
+
+
+@dataclass
+class Watcher:
+    """Keeps what the consumer told."""
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    done_at: dict[str, float] = field(default_factory=dict)
+
+    def received(self, requested: int, got: int) -> None: ...
+
+    def busy(self, in_flight: int) -> None: ...
+
+    def finished(self, received: Received, outcome: Outcome, duration_s: float) -> None:
+        self.outcomes[received.body] = outcome
+        self.done_at[received.body] = virtual.now()
+
+
+@dataclass
+class Bench:
+    """A consumer at work."""
+
+    queue: MemoryQueue
+    consumer: Consumer
+    watcher: Watcher
+    running: asyncio.Task[None]
+
+
+def dependency(name: str) -> Dependency:
+    """Return a dependency with the settings' defaults."""
+    return Dependency(name, Breaker(name, BreakerPolicy(), clock=virtual.now), RetryPolicy())
+
+
+@asynccontextmanager
+async def consuming(
+    work: Work, *, slots: int = 20, sqs: Dependency | None = None, queue: MemoryQueue | None = None, **dependencies: Any
+) -> AsyncIterator[Bench]:
+    """Run a consumer as the worker wires it until the block is left; it must end cleanly."""
+    queue = queue or MemoryQueue(call_s=0.005)
+    leases = LeaseKeeper(queue, LeasePolicy(), clock=virtual.now)
+    settler = Settler(queue, SettlementPolicy())
+    watcher = Watcher()
+    consumer = Consumer(
+        queue,
+        work,
+        permits=Permits(slots),
+        leases=leases,
+        settler=settler,
+        sqs=sqs or dependency("sqs"),
+        breakers=[known.breaker for known in dependencies.values()],
+        policy=ConsumerPolicy(),
+        watcher=watcher,
+        clock=virtual.now,
+    )
+    sides = [asyncio.create_task(side) for side in (leases.run(), settler.run())]
+    running = asyncio.create_task(consumer.run())
+    try:
+        yield Bench(queue, consumer, watcher, running)
+        consumer.stop()
+        await running
+    finally:
+        for side in sides:
+            side.cancel()
+
+
+async def until(condition: Callable[[], object], *, within_s: float = 2 * HOUR_S) -> None:
+    """Wait until `condition` holds."""
+    async with asyncio.timeout(within_s):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def fifo_s(durations: list[float], slots: int) -> float:
+    """Return how long `durations` take when each starts, in order, as soon as one of `slots` is free."""
+    ends = [0.0] * slots
+    for duration in durations:
+        heapq.heappush(ends, heapq.heappop(ends) + duration)
+    return max(ends)
+
+
+def test_a_slow_receipt_holds_up_nobody() -> None:
+    """A hundred messages of 20 ms, each tenth of 2 s, on 20 slots take at most a tenth more than the ideal schedule."""
+    durations = [2.0 if number % 10 == 9 else 0.02 for number in range(100)]
+
+    async def work(received: Received, _: Lease) -> Outcome:
+        await asyncio.sleep(durations[int(received.body)])
+        return Done()
+
+    async def main() -> float:
+        async with consuming(work, slots=20) as bench:
+            bench.queue.send(*(str(number) for number in range(100)))
+            await until(lambda: len(bench.watcher.outcomes) == 100)
+            return max(bench.watcher.done_at.values())
+
+    assert virtual.run(main()) <= fifo_s(durations, 20) * 1.1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_fleet_of_slots_is_refilled_in_any_order(seed: int) -> None:
+    """However long and short messages are mixed, the total stays within a tenth of the ideal schedule of that order."""
+    durations = [2.0 if number % 10 == 9 else 0.02 for number in range(100)]
+    random.Random(seed).shuffle(durations)
+
+    async def work(received: Received, _: Lease) -> Outcome:
+        await asyncio.sleep(durations[int(received.body)])
+        return Done()
+
+    async def main() -> float:
+        async with consuming(work, slots=20) as bench:
+            bench.queue.send(*(str(number) for number in range(100)))
+            await until(lambda: len(bench.watcher.outcomes) == 100)
+            return max(bench.watcher.done_at.values())
+
+    assert virtual.run(main()) <= fifo_s(durations, 20) * 1.1
+
+
+def test_an_idle_worker_makes_few_calls() -> None:
+    """An hour without a message is at most four receives a minute, and nothing else."""
+
+    async def work(_: Received, __: Lease) -> Outcome:
+        return Done()
+
+    async def main() -> list[str]:
+        async with consuming(work) as bench:
+            await asyncio.sleep(HOUR_S)
+            return [name for _, name in bench.queue.calls]
+
+    calls = virtual.run(main())
+    assert set(calls) == {"receive"}
+    assert len(calls) <= 4 * 60
+
+
+def test_no_call_is_made_while_no_permit_is_free() -> None:
+    """With every slot taken the queue is not asked, whatever waits in it."""
+
+    async def work(_: Received, __: Lease) -> Outcome:
+        await asyncio.sleep(20)
+        return Done()
+
+    async def main() -> list[float]:
+        async with consuming(work, slots=2) as bench:
+            bench.queue.send("a", "b", "c")
+            await until(lambda: bench.consumer.in_flight == 2)
+            since = virtual.now()
+            await asyncio.sleep(15)
+            return [at for at, name in bench.queue.calls if name == "receive" and at > since]
+
+    assert virtual.run(main()) == []
+
+
+@pytest.mark.parametrize("slots", [4, 32])
+def test_an_hour_of_outage_uses_up_no_receive(slots: int) -> None:
+    """While a dependency is down for an hour messages wait in place; it goes on within 5 s of the return."""
+    down = True
+
+    async def main() -> Bench:
+        nonlocal down
+        s3 = dependency("s3")
+
+        async def fetch() -> None:
+            await asyncio.sleep(0.05)
+            if down:
+                raise ConnectionError
+
+        async def work(received: Received, _: Lease) -> Outcome:
+            await s3.call(fetch, work=received.body)
+            return Done()
+
+        async with consuming(work, slots=slots, s3=s3) as bench:
+            bench.queue.send(*(str(number) for number in range(100)))
+            await asyncio.sleep(HOUR_S)
+            assert bench.watcher.outcomes == {}
+            assert bench.consumer.in_flight <= slots
+            down = False
+            back = virtual.now()
+            await until(lambda: bench.watcher.outcomes)
+            assert virtual.now() - back <= 5
+            await until(lambda: len(bench.queue.deleted) == 100)
+            return bench
+
+    bench = virtual.run(main())
+    assert set(bench.queue.receives.values()) == {1}
+    assert bench.queue.dead == []
+
+
+def test_an_outage_that_a_few_suspects_live_through_ends() -> None:
+    """Receipts that the model can never take do not keep a breaker open after the outage that opened it."""
+    state = {"down": True}
+
+    async def main() -> Bench:
+        model = dependency("sagemaker")
+
+        async def work(received: Received, _: Lease) -> Outcome:
+            async def invoke() -> None:
+                await asyncio.sleep(0.05)
+                if state["down"]:
+                    raise ConnectionError
+                if received.body.startswith("poison"):
+                    raise SuspectFault("sagemaker", "model_error")
+
+            try:
+                await model.call(invoke, work=received.body)
+            except DependencyFault as fault:
+                return Retry(fault.reason, after_s=HOUR_S)
+            return Done()
+
+        async with consuming(work, slots=8, sagemaker=model) as bench:
+            bench.queue.send("poison-1", "poison-2", "poison-3", *(str(number) for number in range(20)))
+            await asyncio.sleep(600)
+            state["down"] = False
+            await until(lambda: len(bench.queue.deleted) == 20, within_s=120)
+            return bench
+
+    assert not [body for body in virtual.run(main()).queue.deleted if body.startswith("poison")]
+
+
+@pytest.mark.parametrize("poison", [1, 2, 5, 8, 12])
+def test_receipts_that_the_model_never_takes_hold_up_nobody(poison: int) -> None:
+    """A worker full of poison, in its 8 slots and beyond, takes the next good receipt within a minute."""
+
+    async def main() -> float:
+        model = dependency("sagemaker")
+
+        async def work(received: Received, _: Lease) -> Outcome:
+            async def invoke() -> None:
+                await asyncio.sleep(0.05)
+                if received.body.startswith("poison"):
+                    raise SuspectFault("sagemaker", "model_error")
+
+            try:
+                await model.call(invoke, work=received.body)
+            except DependencyFault as fault:
+                return Retry(fault.reason, after_s=HOUR_S)
+            return Done()
+
+        async with consuming(work, slots=8, sagemaker=model) as bench:
+            bench.queue.send(*(f"poison-{number}" for number in range(poison)))
+            await asyncio.sleep(600)
+            assert bench.watcher.outcomes == {}  # nobody has shown yet that the model is well
+            came = virtual.now()
+            bench.queue.send("good")
+            await until(lambda: "good" in bench.watcher.done_at)
+            return bench.watcher.done_at["good"] - came
+
+    assert virtual.run(main()) <= 60
+
+
+def test_receives_that_fail_do_not_end_the_worker() -> None:
+    """When every second call of SQS fails, the worker goes on and all messages are done."""
+    made = 0
+
+    def fails(name: str) -> Exception | None:
+        nonlocal made
+        made += 1
+        return ConnectionError() if made % 2 else None
+
+    async def work(_: Received, __: Lease) -> Outcome:
+        await asyncio.sleep(0.5)
+        return Done()
+
+    async def main() -> list[str]:
+        async with consuming(work, queue=MemoryQueue(call_s=0.005, fails=fails)) as bench:
+            bench.queue.send(*(str(number) for number in range(50)))
+            await until(lambda: len(bench.queue.deleted) == 50)
+            return bench.queue.deleted
+
+    assert len(virtual.run(main())) == 50
+
+
+def test_a_receive_that_runs_out_of_tries_counts_as_empty() -> None:
+    """A receive that uses up its tries while other calls of SQS succeed leaves the poller alive."""
+    failing = True
+
+    async def main() -> list[str]:
+        nonlocal failing
+        impatient = Dependency(
+            "sqs", Breaker("sqs", BreakerPolicy(failures=100), clock=virtual.now), RetryPolicy(attempts=2)
+        )
+
+        async def work(_: Received, __: Lease) -> Outcome:
+            return Done()
+
+        queue = MemoryQueue(call_s=0.005, fails=lambda _: ConnectionError() if failing else None)
+        async with consuming(work, queue=queue, sqs=impatient) as bench:
+            queue.send("a")
+            await asyncio.sleep(10)
+            failing = False
+            await until(lambda: queue.deleted)
+            assert not bench.running.done()
+            return queue.deleted
+
+    assert virtual.run(main()) == ["a"]
+
+
+def test_a_worker_that_dies_does_not_wait_for_its_messages() -> None:
+    """A consumer that is cancelled because something else died ends, though messages are in flight."""
+
+    async def work(_: Received, __: Lease) -> Outcome:
+        await asyncio.sleep(HOUR_S)
+        return Done()
+
+    async def main() -> None:
+        queue = MemoryQueue()
+        leases = LeaseKeeper(queue, LeasePolicy(), clock=virtual.now)
+        consumer = Consumer(
+            queue,
+            work,
+            permits=Permits(4),
+            leases=leases,
+            settler=Settler(queue, SettlementPolicy()),
+            sqs=dependency("sqs"),
+            breakers=[],
+            policy=ConsumerPolicy(),
+            watcher=Watcher(),
+            clock=virtual.now,
+        )
+        queue.send("a", "b")
+        running = asyncio.create_task(consumer.run())
+        await until(lambda: consumer.in_flight == 2)
+        running.cancel()
+        await asyncio.wait({running})
+
+    virtual.run(main())  # the runner cancels what is left and waits for it: a hang would be found by the loop

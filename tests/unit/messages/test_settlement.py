@@ -1,0 +1,157 @@
+"""Settlement: what becomes of the message on the queue."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.sqs import QueueModel
+from tests.support.virtual import now, virtual
+from worker.messages.outcomes import DeadLetter, Done, Outcome, Reject, Release, Retry
+from worker.messages.queue import Queue, Received
+from worker.messages.settlement import SettlementPolicy, Settler, backoff_s
+
+
+class Sqs:
+    """A client on the model of a queue, some of whose entries and calls fail as told."""
+
+    def __init__(self, messages: int) -> None:
+        self.model = QueueModel(clock=now, rng=random.Random(1), max_receive_count=5)
+        for number in range(messages):
+            self.model.send(f"m{number}", f"body {number}")
+        self.failing: dict[str, int] = {}
+        """How often the entry of a handle still fails."""
+        self.broken_calls = 0
+        self.calls: list[str] = []
+        self.dead: list[str] = []
+
+    def _answer(self, kind: str, entries: list[Any], effect: Any) -> Any:
+        self.calls.append(kind)
+        if self.broken_calls:
+            self.broken_calls -= 1
+            raise ConnectionError
+        failed = [entry for entry in entries if self.failing.get(entry["ReceiptHandle"], 0) > 0]
+        for entry in failed:
+            self.failing[entry["ReceiptHandle"]] -= 1
+        reply = effect([entry for entry in entries if entry not in failed])
+        reply["Successful"].reverse()  # no order is promised
+        reply.setdefault("Failed", []).extend(
+            {"Id": entry["Id"], "Code": "InternalError", "SenderFault": False} for entry in failed
+        )
+        return reply
+
+    async def delete_message_batch(self, *, QueueUrl: str, Entries: list[Any]) -> Any:  # noqa: N803 - AWS's names
+        return self._answer("delete", Entries, self.model.delete)
+
+    async def change_message_visibility_batch(self, *, QueueUrl: str, Entries: list[Any]) -> Any:  # noqa: N803 - the same
+        return self._answer("change", Entries, self.model.change_visibility)
+
+    async def send_message(self, **request: Any) -> Any:
+        if self.broken_calls:
+            self.broken_calls -= 1
+            raise ConnectionError
+        self.dead.append(request["MessageBody"])
+
+    def receive(self) -> list[Received]:
+        messages: list[Any] = self.model.receive(100, 120)["Messages"]
+        return sorted(
+            (Received(each["MessageId"], each["ReceiptHandle"], each["Body"], 1, None) for each in messages),
+            key=lambda each: each.message_id,
+        )
+
+
+@asynccontextmanager
+async def settling(sqs: Sqs) -> AsyncIterator[Settler]:
+    queue = Queue(sqs, "q", dead_letter_url="d", max_receive_count=5)  # type: ignore[arg-type]  # what it calls of a client
+    settler = Settler(queue, SettlementPolicy(), rng=random.Random(1))
+    running = asyncio.create_task(settler.run())
+    try:
+        yield settler
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "left", "visible_in_s"),
+    [
+        (Done("extracted"), False, None),
+        (Reject("empty"), False, None),
+        (Release(), True, 0),
+        (Retry("x", after_s=7), True, 7),
+        (DeadLetter("not_json"), False, None),
+    ],
+)
+@virtual
+async def test_each_outcome_does_its_own_to_the_message(
+    outcome: Outcome, *, left: bool, visible_in_s: float | None
+) -> None:
+    """Done and rejected are deleted, released is visible at once, retried later, dead-lettered sent and deleted."""
+    sqs = Sqs(1)
+    (message,) = sqs.receive()
+    async with settling(sqs) as settler:
+        await settler.settle(message, outcome)
+    assert bool(sqs.model.copies) == left
+    if visible_in_s is not None:
+        assert sqs.model.copies[0].visible_at - now() == pytest.approx(visible_in_s, abs=0.1)
+    assert sqs.dead == (["body 0"] if isinstance(outcome, DeadLetter) else [])
+
+
+@virtual
+async def test_deletes_travel_together() -> None:
+    """Thirty acknowledgements at once are three calls."""
+    sqs = Sqs(30)
+    async with settling(sqs) as settler:
+        await asyncio.gather(*(settler.settle(message, Done()) for message in sqs.receive()))
+    assert sqs.calls == ["delete"] * 3
+    assert sqs.model.copies == []
+
+
+@given(st.lists(st.integers(0, 5), min_size=10, max_size=10), st.integers(0, 3))
+@virtual
+async def test_an_entry_that_fails_is_tried_again_by_itself(failures: list[int], broken_calls: int) -> None:
+    """Whichever entries and calls fail now and then, in the end every message is deleted, and only by its own entry."""
+    sqs = Sqs(12)
+    messages = sqs.receive()
+    sqs.failing = {message.receipt_handle: min(count, 2) for message, count in zip(messages, failures, strict=False)}
+    sqs.broken_calls = broken_calls
+    async with settling(sqs) as settler:
+        await asyncio.gather(*(settler.settle(message, Done()) for message in messages[:10]))
+    assert {copy.handle for copy in sqs.model.copies} == {message.receipt_handle for message in messages[10:]}
+
+
+@virtual
+async def test_without_its_dead_letter_a_message_is_not_deleted() -> None:
+    """While the dead-letter queue takes nothing the message stays and comes back."""
+    sqs = Sqs(1)
+    (message,) = sqs.receive()
+    sqs.broken_calls = 6
+    async with settling(sqs) as settler:
+        await settler.settle(message, DeadLetter("not_json"))
+    assert sqs.dead == []
+    assert len(sqs.model.copies) == 1
+
+
+@virtual
+async def test_a_flush_waits_for_nobody() -> None:
+    """On a stop what is pending goes out at once and is settled when flush returns."""
+    sqs = Sqs(3)
+    queue = Queue(sqs, "q", dead_letter_url="d", max_receive_count=5)  # type: ignore[arg-type]  # as above
+    settler = Settler(queue, SettlementPolicy(linger_s=60))
+    settled = [asyncio.create_task(settler.settle(message, Done())) for message in sqs.receive()]
+    await asyncio.sleep(0)
+    await settler.flush()
+    assert sqs.model.copies == []
+    await asyncio.gather(*settled)
+
+
+@given(st.integers(1, 10_000), st.randoms(use_true_random=False))
+def test_backoff_grows_and_is_bounded(receives: int, rng: random.Random) -> None:
+    """However often a message came, its pause is between nothing and the cap, and no more than doubled each time."""
+    pause = backoff_s(receives, base_s=5, cap_s=900, rng=rng)
+    assert 0 <= pause <= min(900, 5 * 2 ** min(receives - 1, 60))

@@ -1,0 +1,79 @@
+"""Which of two uploads is the newer."""
+
+import datetime as dt
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.receipts.document import SEQUENCER_WIDTH, Upload, Version, padded, timestamp
+
+hex_digits = st.text("0123456789abcdefABCDEF", min_size=1, max_size=SEQUENCER_WIDTH)
+stamps = st.integers(min_value=0, max_value=3_000).map(
+    lambda ms: timestamp(dt.datetime(2026, 1, 1, tzinfo=dt.UTC) + dt.timedelta(milliseconds=ms))
+)
+etags = st.sampled_from(["e1", "e2", None])
+sequenced = st.builds(Version, uploaded_at=stamps, sequencer=hex_digits, etag=etags)
+timed = st.builds(Version, uploaded_at=stamps, etag=etags)
+versions = st.builds(
+    Version,
+    uploaded_at=stamps,
+    sequencer=st.none() | hex_digits,
+    etag=etags,
+    version_id=st.sampled_from(["v1", "v2", None]),
+)
+
+
+@given(st.integers(min_value=0, max_value=16**38), st.integers(min_value=0, max_value=16**38))
+def test_sequencers_are_compared_as_numbers_of_any_length(one: int, other: int) -> None:
+    """Left-padded, the order of texts is the order of numbers, whatever the case and length."""
+    assert (padded(f"{one:X}") < padded(f"{other:x}")) == (one < other)
+
+
+@given(versions, versions)
+def test_of_two_versions_at_most_one_is_older(one: Version, other: Version) -> None:
+    """They are the same upload, or exactly one of them came first."""
+    verdicts = [one.same_as(other), one.older_than(other), other.older_than(one)]
+    assert verdicts.count(True) == 1
+    assert one.same_as(other) == other.same_as(one)
+
+
+@given(versions)
+def test_a_version_is_the_same_as_itself(version: Version) -> None:
+    """Nothing is older than itself."""
+    assert version.same_as(version)
+    assert not version.older_than(version)
+
+
+@given(st.lists(sequenced, min_size=3, max_size=3) | st.lists(timed, min_size=3, max_size=3))
+def test_order_has_no_circle(three: list[Version]) -> None:
+    """Where all have a sequencer, or none has, what is older than the older is older."""
+    one, two, three_ = three
+    if one.older_than(two) and two.older_than(three_) and not one.same_as(three_):
+        assert one.older_than(three_)
+
+
+def test_the_sequencer_counts_more_than_the_clock() -> None:
+    """Events of one key may carry times out of order; sequencers never are."""
+    first = Version(uploaded_at="2026-01-01T00:00:09.000Z", sequencer="0A")
+    second = Version(uploaded_at="2026-01-01T00:00:01.000Z", sequencer="000B")
+    assert first.older_than(second)
+
+
+def test_a_listing_finds_the_upload_of_an_event() -> None:
+    """A listing has whole seconds and no sequencer, and yet means the same upload."""
+    event = Version(uploaded_at="2026-01-01T00:00:01.417Z", sequencer="0A", etag="e")
+    listed = Version(uploaded_at="2026-01-01T00:00:01.000Z", etag="e")
+    assert event.same_as(listed)
+
+
+@given(st.datetimes(timezones=st.timezones(), min_value=dt.datetime(1990, 1, 2), max_value=dt.datetime(2100, 1, 1)))  # noqa: DTZ001 - hypothesis wants its bounds naive
+def test_stamps_are_utc_of_one_width(moment: dt.datetime) -> None:
+    """Every stamp has the same length and names the same moment to the millisecond."""
+    stamp = timestamp(moment)
+    assert len(stamp) == len("2026-01-01T00:00:00.000Z")
+    assert abs(dt.datetime.fromisoformat(stamp) - moment) < dt.timedelta(milliseconds=1)
+
+
+def test_the_document_is_bucket_and_key() -> None:
+    """One row a key in a bucket."""
+    assert Upload(bucket="b", key="a/k", uploaded_at=dt.datetime.now(dt.UTC)).document == "b/a/k"

@@ -1,0 +1,198 @@
+"""The record: its form in the table, and when a new one takes its place."""
+
+import itertools
+import json
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.receipts.receipt import Receipt
+from worker.receipts.record import HISTORY_LENGTH, MOST_HISTORY_BYTES, Record, from_item, merchant_key, succeed, to_item
+from worker.results.attributes import from_attributes, to_attributes
+
+money = st.none() | st.decimals(min_value=-9_999, max_value=9_999, places=2)
+words = st.none() | st.text(st.characters(codec="utf-8"), max_size=30)
+receipts = st.builds(
+    lambda name, total, tip, description: Receipt.model_validate(
+        {
+            "merchant": {"name": name},
+            "total": total,
+            "tip": tip,
+            "items": [{"description": description, "amount": total}],
+        }
+    ),
+    words,
+    money,
+    money,
+    words,
+)
+
+
+def stamp(number: int) -> str:
+    return f"2026-01-01T00:{number // 60:02}:{number % 60:02}.000Z"
+
+
+@st.composite
+def records(draw: st.DrawFn) -> Record:
+    """A record of one of three uploads, with one of two answers, or of its failure."""
+    upload = draw(st.integers(0, 2))
+    answer = draw(st.none() | st.integers(0, 1))
+    base: dict[str, Any] = {
+        "document": "b/k",
+        "uploaded_at": stamp(upload),
+        "sequencer": f"{upload:X}",
+        "etag": f"e{upload}",
+        "stored_at": stamp(draw(st.integers(100, 3_000))),
+        "receives": draw(st.integers(1, 5)),
+    }
+    if answer is None:
+        return Record(**base, status=draw(st.sampled_from(["failed", "rejected"])))
+    receipt = Receipt.model_validate({"total": str(upload * 10 + answer)})
+    return Record(**base, status="extracted", receipt=receipt, answered_at=stamp(answer), confidence=0.5)
+
+
+def end_of(puts: list[Record]) -> Record:
+    """Return what stands in the table after `puts`."""
+    there = puts[0]
+    for record in puts[1:]:
+        there = succeed(there, record) or there
+    return there
+
+
+def content(record: Record) -> tuple[Any, ...]:
+    return record.uploaded_at, record.status, record.receipt, record.answered_at
+
+
+@given(st.lists(records(), min_size=1, max_size=4), st.data())
+def test_any_order_and_repetition_ends_in_one_content(puts: list[Record], data: st.DataObject) -> None:
+    """However often and in whatever order the same records are put, the same one is current in the end."""
+    again = data.draw(st.permutations(puts + data.draw(st.lists(st.sampled_from(puts), max_size=3))))
+    assert content(end_of(again)) == content(end_of(puts))
+
+
+@given(records(), records())
+def test_an_older_upload_never_replaces_a_newer(old: Record, new: Record) -> None:
+    """What takes a record's place is about the same upload or a later one."""
+    if successor := succeed(old, new):
+        assert not successor.version.older_than(old.version)
+        assert successor.revision == old.revision + 1
+
+
+@given(records())
+def test_the_same_record_twice_changes_nothing(record: Record) -> None:
+    """A second put of a record is no new revision."""
+    assert succeed(record, record) is None
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=12))
+def test_history_keeps_the_latest_answers_within_bounds(answers: list[int]) -> None:
+    """Newest first, at most five, and never more bytes than the row can spare."""
+    long = "x" * 1_900
+    current = None
+    for number in itertools.accumulate(answers):
+        items = [{"description": f"{long}{at}"} for at in range(30)]
+        new = Record(
+            document="b/k",
+            status="extracted",
+            uploaded_at=stamp(1),
+            etag="e",
+            stored_at=stamp(number),
+            answered_at=stamp(number),
+            receipt=Receipt.model_validate({"total": str(number), "items": items}),
+        )
+        current = (succeed(current, new) or current) if current else new
+    assert current is not None
+    assert len(current.history) <= HISTORY_LENGTH
+    assert len(json.dumps(current.history, default=str)) <= MOST_HISTORY_BYTES
+    revisions = [entry["revision"] for entry in current.history]
+    assert revisions == sorted(revisions, reverse=True)
+
+
+def test_a_persons_corrections_stay_with_the_upload() -> None:
+    """A newer answer to the same upload keeps what a person changed; a new upload starts afresh."""
+    old = Record(
+        document="b/k",
+        status="extracted",
+        uploaded_at=stamp(1),
+        etag="e",
+        stored_at=stamp(2),
+        corrections={"total": "1"},
+    )
+    answered = old.model_copy(update={"corrections": {}, "answered_at": stamp(9), "stored_at": stamp(9)})
+    later = answered.model_copy(update={"uploaded_at": stamp(5), "etag": "f"})
+    kept, fresh = succeed(old, answered), succeed(old, later)
+    assert kept is not None
+    assert fresh is not None
+    assert kept.corrections == {"total": "1"}
+    assert fresh.corrections == {}
+
+
+@given(records(), receipts)
+def test_an_item_gives_back_its_record(record: Record, receipt: Receipt) -> None:
+    """Through DynamoDB's types and back, nothing of a record is lost or changed."""
+    whole = record.model_copy(
+        update={"receipt": receipt, "timings_ms": {"fetch": 3}, "field_confidence": {"total": 0.5}}
+    )
+    assert from_item(from_attributes(to_attributes(to_item(whole)))) == whole
+
+
+@given(receipts)
+def test_an_item_shows_the_receipts_fields(receipt: Receipt) -> None:
+    """Money stands as a number of DynamoDB, what is missing is not there, and every index key is text."""
+    record = Record(document="b/k", status="extracted", uploaded_at=stamp(0), stored_at=stamp(1), receipt=receipt)
+    item = to_item(record)
+    assert item.get("total") == receipt.total
+    assert isinstance(item.get("total"), Decimal | None)
+    assert None not in item.values()
+    assert all(isinstance(item.get(key, "x"), str) and item.get(key, "x") for key in ("merchant_key", "purchase_month"))
+
+
+@given(st.text(max_size=300))
+def test_a_merchants_key_is_stable(name: str) -> None:
+    """Case, accents, punctuation and blanks make no difference, and a key is its own key."""
+    key = merchant_key(name)
+    if key:
+        assert merchant_key(f"  {name} ") == key
+        assert len(key) <= 200
+    assert merchant_key("Café-Müller!") == merchant_key("CAFE  MULLER")
+
+
+def test_the_largest_receipt_fits_an_item() -> None:
+    """With a receipt and a history at their limits, a row stays under DynamoDB's 400 KB."""
+    from worker.results.overflow import MOST_BYTES
+
+    items: list[dict[str, str]] = []
+    while len(json.dumps(items)) < MOST_BYTES * 0.85:
+        items.append({"description": "x" * 20, "amount": "1.00"})
+    receipt = Receipt.model_validate({"items": items, "total": "1"})
+    while len(receipt.model_dump_json()) > MOST_BYTES:
+        receipt = receipt.model_copy(update={"items": receipt.items[:-1]})
+    record = Record(
+        document="b/" + "k" * 1_024,
+        status="extracted",
+        uploaded_at=stamp(0),
+        stored_at=stamp(1),
+        receipt=receipt,
+        history=({"receipt": {"x": "y" * (MOST_HISTORY_BYTES - 50)}},),
+        field_confidence={f"items.{at}.amount": 0.1234 for at in range(500)},
+    )
+    assert _size(to_attributes(to_item(record))) < 400 * 1024
+
+
+def _size(attributes: Any) -> int:
+    """Return an item's size as DynamoDB counts it: names, values, three bytes a list or map and one an element.
+
+    Source: docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html.
+    """
+
+    def value_size(typed: dict[str, Any]) -> int:
+        ((kind, value),) = typed.items()
+        if kind == "M":
+            return 3 + sum(1 + len(name.encode()) + value_size(part) for name, part in value.items())
+        if kind == "L":
+            return 3 + sum(1 + value_size(part) for part in value)
+        return len(str(value).encode()) if kind == "S" else 21 if kind == "N" else 1
+
+    return sum(len(name.encode()) + value_size(value) for name, value in attributes.items())

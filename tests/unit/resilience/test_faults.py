@@ -1,0 +1,79 @@
+"""Whose fault each documented error is."""
+
+from typing import Any
+
+import aiohttp
+import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, NoCredentialsError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.errors import DependencyFault, Failed, LeaseLost, ReceiptsError, Rejected, Throttled
+from worker.resilience.faults import SuspectFault, classify
+
+
+def client_error(code: str, status: int, **more: Any) -> ClientError:
+    response: Any = {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": status}, **more}
+    return ClientError(response, "Call")
+
+
+@pytest.mark.parametrize(
+    ("dependency", "error", "kind", "reason"),
+    [
+        ("sagemaker", client_error("ThrottlingException", 400), Throttled, "throttled"),
+        ("sagemaker", client_error("ModelNotReadyException", 429), Throttled, "throttled"),
+        ("sagemaker", client_error("ServiceUnavailable", 503), DependencyFault, "server_error"),
+        ("sagemaker", client_error("InternalFailure", 500), DependencyFault, "server_error"),
+        ("sagemaker", client_error("InternalDependencyException", 530), DependencyFault, "server_error"),
+        ("sagemaker", client_error("ModelError", 424, OriginalStatusCode=400), Failed, "model_refused"),
+        ("sagemaker", client_error("ModelError", 424, OriginalStatusCode=422), Failed, "model_refused"),
+        ("sagemaker", client_error("ModelError", 424, OriginalStatusCode=429), Throttled, "throttled"),
+        ("sagemaker", client_error("ModelError", 424, OriginalStatusCode=500), SuspectFault, "model_error"),
+        ("sagemaker", client_error("ModelError", 424, OriginalStatusCode=0), SuspectFault, "model_error"),
+        ("sagemaker", client_error("ModelError", 424), SuspectFault, "model_error"),
+        ("sagemaker", client_error("ModelError", 424, OriginalStatusCode=503), DependencyFault, "model_unavailable"),
+        ("s3", client_error("NoSuchKey", 404), Rejected, "no_such_object"),
+        ("s3", client_error("NoSuchBucket", 404), Rejected, "no_such_bucket"),
+        ("s3", client_error("MethodNotAllowed", 405), Rejected, "no_such_object"),
+        ("s3", client_error("InvalidObjectState", 403), Rejected, "archived"),
+        ("s3", client_error("AccessDenied", 403), SuspectFault, "access_denied"),
+        ("s3", client_error("SlowDown", 503), Throttled, "throttled"),
+        ("dynamodb", client_error("ProvisionedThroughputExceededException", 400), Throttled, "throttled"),
+        ("dynamodb", client_error("ResourceNotFoundException", 400), DependencyFault, "misconfigured"),
+        ("sqs", client_error("RequestThrottled", 403), Throttled, "throttled"),
+        ("sqs", TimeoutError(), DependencyFault, "timeout"),
+        ("sqs", ConnectTimeoutError(endpoint_url="x"), DependencyFault, "timeout"),
+        ("sqs", EndpointConnectionError(endpoint_url="x"), DependencyFault, "connection"),
+        ("s3", aiohttp.ClientPayloadError(), DependencyFault, "connection"),
+        ("s3", ConnectionResetError(), DependencyFault, "connection"),
+        ("s3", NoCredentialsError(), DependencyFault, "no_credentials"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None) or str(value)[:60],
+)
+def test_each_documented_error_has_its_meaning(
+    dependency: str, error: Exception, kind: type[ReceiptsError], reason: str
+) -> None:
+    """The receipt's fault is Rejected or Failed at once; the dependency's is waited for."""
+    known = classify(dependency, error)
+    assert type(known) is kind
+    assert getattr(known, "reason", None) == reason
+    assert getattr(known, "dependency", dependency) == dependency
+
+
+def test_what_is_unknown_is_a_bug_and_passes_through() -> None:
+    """An error of ours is not mistaken for an outage."""
+    for error in (KeyError("x"), AttributeError(), LeaseLost("expired")):
+        assert classify("s3", error) is error
+
+
+@given(
+    dependency=st.sampled_from(["s3", "sqs", "dynamodb", "sagemaker"]),
+    code=st.text(max_size=30),
+    status=st.integers(0, 599),
+    original=st.none() | st.integers() | st.text(max_size=5),
+)
+def test_any_error_of_aws_is_somebodys(dependency: str, code: str, status: int, original: object) -> None:
+    """No code or status, known or not, is left for the caller to guess."""
+    known = classify(dependency, client_error(code, status, OriginalStatusCode=original))
+    assert isinstance(known, DependencyFault | Failed | Rejected)
+    assert known.reason.isidentifier()

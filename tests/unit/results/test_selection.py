@@ -1,0 +1,101 @@
+"""Which index answers a question, and what is left to be filtered."""
+
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.blueprint import LISTED, STATUS_SHARDS, STATUSES, TableBlueprint
+from worker.results.selection import BadQuery, Selection, plan
+
+TODAY = dt.date(2026, 11, 23)
+NOON = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
+
+selections = st.builds(
+    lambda *, named, **conditions: Selection(**named, **conditions),
+    statuses=st.lists(st.sampled_from(STATUSES), max_size=4).map(tuple),
+    named=st.sampled_from([{}, {"merchant": "Café Müller"}, {"merchant_like": "Mül"}]),
+    purchased_from=st.none() | st.dates(dt.date(2024, 1, 1), dt.date(2025, 1, 1)),
+    purchased_to=st.none() | st.dates(dt.date(2025, 1, 2), dt.date(2026, 1, 1)),
+    uploaded_from=st.none() | st.just(NOON - dt.timedelta(days=9)),
+    uploaded_to=st.none() | st.just(NOON),
+    total_from=st.none() | st.just(Decimal(5)),
+    total_to=st.none() | st.just(Decimal(50)),
+    currency=st.none() | st.just("EUR"),
+    reason=st.none() | st.just("too_large"),
+    content_sha256=st.none() | st.just("ab" * 32),
+    duplicates=st.none() | st.booleans(),
+)
+
+
+@given(selections)
+def test_every_question_has_an_index_that_exists(selection: Selection) -> None:
+    """Each plan names an index of the blueprint with its keys, and filters only on what that index carries."""
+    chosen = plan(selection, today=TODAY)
+    index = next(one for one in TableBlueprint().indexes if one.name == chosen.index)
+    assert (index.partition_key, index.sort_key) == (chosen.partition_key, chosen.sort_key)
+    carried = {*LISTED, index.partition_key, index.sort_key}
+    assert {one.attribute.split(".")[0] for one in chosen.filters} <= carried
+
+
+@given(selections)
+def test_a_key_of_the_index_is_never_a_filter(selection: Selection) -> None:
+    """DynamoDB refuses a filter on a key of the index that is read."""
+    chosen = plan(selection, today=TODAY)
+    assert not {one.attribute for one in chosen.filters} & {chosen.partition_key, chosen.sort_key}
+
+
+def test_status_and_upload_time_are_answered_by_the_index_alone() -> None:
+    """A status within a time is a range of its shards, with nothing to throw away."""
+    chosen = plan(Selection(statuses=("failed",), uploaded_from=NOON), today=TODAY)
+    assert chosen.whole
+    assert chosen.merged
+    assert chosen.partitions == tuple(f"failed#{shard}" for shard in range(STATUS_SHARDS))
+    assert (chosen.low, chosen.high) == ("2026-11-23T12:00:00.000Z", None)
+
+
+def test_months_come_newest_first_and_cover_the_range() -> None:
+    """A range of purchase dates is its months, the newest first, cut to the very days."""
+    chosen = plan(Selection(purchased_from=dt.date(2025, 11, 30), purchased_to=dt.date(2026, 1, 2)), today=TODAY)
+    assert chosen.partitions == ("2026-01", "2025-12", "2025-11")
+    assert (chosen.low, chosen.high) == ("2025-11-30", "2026-01-02")
+    assert chosen.whole
+
+
+def test_a_merchant_is_found_whatever_its_spelling() -> None:
+    """Case, accents and punctuation do not matter, and receipts without a date stay out of a range of dates."""
+    chosen = plan(Selection(merchant="CAFÉ  Müller!", purchased_from=dt.date(2026, 1, 1)), today=TODAY)
+    assert chosen.partitions == ("cafe muller",)
+    assert chosen.high is not None
+    assert chosen.high < "undated"
+
+
+def test_what_no_index_answers_is_a_filter() -> None:
+    """An amount is checked on what the index gives, and the plan says that it does not answer alone."""
+    chosen = plan(Selection(total_from=Decimal(5)), today=TODAY)
+    assert not chosen.whole
+    assert [(one.attribute, one.value) for one in chosen.filters] == [("total", Decimal(5))]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"statuses": ("done",)}, "there is no status 'done'"),
+        ({"purchased_from": dt.date(2026, 2, 1), "purchased_to": dt.date(2026, 1, 1)}, "the range of purchased ends"),
+        ({"total_from": Decimal(2), "total_to": Decimal(1)}, "the range of total ends"),
+        ({"merchant": "!?"}, "has no letter or digit"),
+        ({"merchant": "ALDI", "merchant_like": "AL"}, "exclude each other"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(wrong: dict[str, object], says: str) -> None:
+    """A question without an answer is refused with what is wrong about it."""
+    with pytest.raises(BadQuery, match=says):
+        Selection(**wrong)  # type: ignore[arg-type] # wrong on purpose
+
+
+def test_two_selections_have_two_fingerprints() -> None:
+    """A cursor can tell the list that it belongs to."""
+    assert Selection(currency="EUR").fingerprint != Selection(currency="USD").fingerprint
+    assert Selection(currency="EUR").fingerprint == Selection(currency="EUR").fingerprint

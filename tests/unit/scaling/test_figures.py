@@ -1,0 +1,69 @@
+"""The figures of docs/scaling.md are what the simulator says today."""
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from worker.scaling.contenders import OURS
+from worker.scaling.profiles import PROFILES
+
+Numbers = dict[str, dict[str, list[dict[str, Any]]]]
+HERE = Path(__file__).parents[3] / "docs" / "scaling"
+CURE = "run: make figures"
+
+
+@pytest.fixture(scope="module")
+def figures() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("figures", HERE / "figures.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def numbers() -> Numbers:
+    loaded: Numbers = json.loads((HERE / "figures.json").read_text("utf-8"))
+    return loaded
+
+
+def test_the_burst_and_its_picture_are_up_to_date(figures: ModuleType, numbers: Numbers, tmp_path: Path) -> None:
+    """Every policy on the burst gives the committed numbers, and they the committed picture."""
+    pytest.importorskip("matplotlib")
+    assert figures.profile_rows("burst", draw_into=tmp_path) == numbers["profiles"]["burst"], CURE
+    assert (tmp_path / "burst.svg").read_bytes() == (HERE / "burst.svg").read_bytes(), CURE
+
+
+def test_our_tuned_settings_are_up_to_date(figures: ModuleType, numbers: Numbers) -> None:
+    """The comparison at equal task-hours rests on what our settings do today."""
+    assert figures.tuned_rows("burst") == numbers["equal_hours"]["burst"], CURE
+
+
+@pytest.mark.parametrize("profile", sorted(set(PROFILES) - {"burst"}))
+def test_our_policy_on_the_other_profiles_is_up_to_date(figures: ModuleType, numbers: Numbers, profile: str) -> None:
+    """Ours gives the committed numbers on every day; `make figures ARGS=--check` looks at the others there, too."""
+    assert figures.profile_rows(profile, only=[OURS]) == numbers["profiles"][profile][:1], CURE
+
+
+def test_the_document_shows_the_committed_numbers(figures: ModuleType, numbers: Numbers) -> None:
+    """Its tables are those of figures.json, and no picture is missing."""
+    document = (HERE.parent / "scaling.md").read_text("utf-8")
+    assert figures.fill(document, numbers) == document, CURE
+    assert all((HERE / f"{profile}.svg").exists() for profile in PROFILES)
+
+
+def test_only_those_that_see_the_queue_itself_beat_ours(figures: ModuleType, numbers: Numbers) -> None:
+    """At equal task-hours every policy on CloudWatch's data has a longer or equal 95 %: what the document claims."""
+    longer = {
+        row["name"]
+        for profile, rows in numbers["profiles"].items()
+        for row in rows
+        if row["p95_s"] is not None
+        and figures.best_within(row["task_hours"], numbers["equal_hours"][profile])["p95_s"] > row["p95_s"]
+    }
+    assert longer == {"backlog-live", "keda-5"}

@@ -1,0 +1,95 @@
+"""What can be set, and what is refused with one line."""
+
+import pytest
+
+from worker.errors import SettingsError
+from worker.messages.consumer import ConsumerPolicy
+from worker.settings import HAND_BACK_S, Settings, load
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"heartbeat_s": 60, "visibility_s": 120}, "RECEIPTS_HEARTBEAT_S"),
+        ({"drain_s": 26, "stop_timeout_s": 30}, "RECEIPTS_DRAIN_S"),
+        ({"breaker_failures": 7, "call_attempts": 6}, "RECEIPTS_BREAKER_FAILURES"),
+        ({"backoff_base_s": 10, "backoff_cap_s": 5}, "RECEIPTS_BACKOFF_BASE_S"),
+        ({"call_base_s": 10, "call_cap_s": 5}, "RECEIPTS_CALL_BASE_S"),
+        ({"invocations": 33, "max_in_flight": 32}, "RECEIPTS_INVOCATIONS"),
+        ({"max_side": 9_000, "max_tall_side": 8_000}, "RECEIPTS_MAX_SIDE"),
+        ({"upload_limit_mib": 97, "memory_mib": 96}, "RECEIPTS_UPLOAD_LIMIT_MIB"),
+        ({"receive_wait_s": 21}, "RECEIPTS_RECEIVE_WAIT_S"),
+        ({"protocol": "telepathy"}, "RECEIPTS_PROTOCOL"),
+        ({"max_in_flight": "many"}, "RECEIPTS_MAX_IN_FLIGHT"),
+        ({"queue_url": "garbage"}, "RECEIPTS_QUEUE_URL"),
+        ({"queue_url": "https://sqs.eu-central-1.amazonaws.com/"}, "RECEIPTS_QUEUE_URL"),
+        ({"queue_url": "sqs.eu-central-1.amazonaws.com/123456789012/receipts"}, "RECEIPTS_QUEUE_URL"),
+        ({"table": "x"}, "RECEIPTS_TABLE"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_one_line(values: dict[str, object], named: str) -> None:
+    """The line names the setting to change."""
+    with pytest.raises(SettingsError) as caught:
+        load(**values)
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_all_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever mends one setting after the other starts anew each time: the line names every one, misspelt ones too."""
+    monkeypatch.setenv("RECEIPTS_BUKET", "mine")
+    with pytest.raises(SettingsError) as caught:
+        load(table="x", max_in_flight="many")
+    for name in ("RECEIPTS_BUCKET", "RECEIPTS_TABLE", "RECEIPTS_MAX_IN_FLIGHT"):
+        assert name in str(caught.value)
+    with pytest.raises(SettingsError) as caught:
+        load(drain_s=26, backoff_base_s=10, backoff_cap_s=5)
+    for name in ("RECEIPTS_BUCKET", "RECEIPTS_DRAIN_S", "RECEIPTS_BACKOFF_BASE_S"):
+        assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_defaults_work() -> None:
+    """Nothing has to be set for the settings to agree with each other."""
+    Settings()
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables are RECEIPTS_ and the name; an empty one counts as unset."""
+    monkeypatch.setenv("RECEIPTS_MAX_IN_FLIGHT", "7")
+    monkeypatch.setenv("RECEIPTS_INVOCATIONS", "")
+    monkeypatch.setenv("RECEIPTS_CHAT_EXTRA", '{"top_k": 1}')
+    settings = load()
+    assert (settings.max_in_flight, settings.invocations, settings.chat_extra) == (7, None, {"top_k": 1})
+
+
+def test_json_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken JSON variable is a settings error, not a traceback."""
+    monkeypatch.setenv("RECEIPTS_CHAT_EXTRA", "{top_k: 1}")
+    with pytest.raises(SettingsError, match=r"(?i)chat_extra"):
+        load()
+
+
+def test_what_a_command_needs_is_asked_for_by_name() -> None:
+    """The sentence says which variable is missing and what it means."""
+    with pytest.raises(SettingsError, match=r"RECEIPTS_ENDPOINT is not set\. Name of"):
+        Settings(endpoint=None).require("table", "endpoint")
+
+
+@pytest.mark.parametrize("protocol", ["image", "chat", "textract"])
+def test_pictures_as_base64_fit_the_body(protocol: str) -> None:
+    """The pages that preparation may make fit the endpoint's body in every protocol, several pages too."""
+    settings = load(protocol=protocol)
+    assert settings.image_limit * 4 / 3 <= settings.endpoint_body_limit * 15 / 16
+
+
+def test_a_misspelt_setting_is_refused_with_the_right_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes RECEIPTS_VISIBILTY_S believes that it is set."""
+    monkeypatch.setenv("RECEIPTS_VISIBILTY_S", "60")
+    with pytest.raises(SettingsError, match="RECEIPTS_VISIBILITY_S is"):
+        load()
+
+
+def test_a_stop_ends_within_its_time() -> None:
+    """What the consumer takes beside the drain is less than what is kept for it."""
+    assert ConsumerPolicy.poll_grace_s + ConsumerPolicy.hand_back_s < HAND_BACK_S

@@ -1,0 +1,103 @@
+"""The AWS clients: made in one place, so that one place decides how they behave.
+
+In the worker botocore's own retries are off, because ours know the difference between a receipt and an outage; a
+command that a person waits for has them on. Its parameter checks are off, because our calls are tested and the check is
+a tenth of a call's CPU; checksums only where S3 requires them.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, cast
+
+import aioboto3
+import botocore
+from aiobotocore.config import AioConfig
+
+from worker.aws.direct import DirectJson, DirectS3, DirectSageMaker, Pool
+from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb import DynamoDBClient
+    from types_aiobotocore_s3 import S3Client
+    from types_aiobotocore_sagemaker_runtime import SageMakerRuntimeClient
+    from types_aiobotocore_sqs import SQSClient
+
+SIGNED: dict[str, Any] = {"signature_version": "s3v4"}
+"""Links are signed by version 4 in us-east-1 too, where botocore's default is version 2."""
+
+SQS_CALLS = ("receive_message", "delete_message_batch", "change_message_visibility_batch")
+DYNAMODB_CALLS = ("get_item", "put_item", "update_item", "query")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clients:
+    """The four services that a worker speaks to."""
+
+    sqs: "SQSClient"
+    s3: "S3Client"
+    dynamodb: "DynamoDBClient"
+    sagemaker: "SageMakerRuntimeClient"
+
+
+def config(*, timeout_s: float, connections: int, attempts: int = 1, **more: Any) -> AioConfig:
+    """Return how a client behaves: `timeout_s` for an answer, `connections` kept open at most, `attempts` of a call.
+
+    `more` goes to botocore's Config as it is.
+    """
+    return AioConfig(
+        connect_timeout=min(timeout_s, 10),
+        read_timeout=timeout_s,
+        max_pool_connections=connections,
+        retries={"total_max_attempts": attempts, "mode": "standard"},
+        parameter_validation=False,
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        # A bucket's name in the path works with every emulator and, in the address, with every bucket: botocore picks.
+        s3={"addressing_style": "auto"},
+        # A fixed one: botocore puts its own together anew for each call, which costs a tenth of the call's CPU.
+        user_agent=f"receipts-worker/{metadata.version('receipts-worker')} botocore/{botocore.__version__}",
+        http_session_cls=Pool,
+        **more,
+    )
+
+
+def session() -> Any:
+    """Return a session in the region of AWS_REGION, as every other SDK has it, or of AWS_DEFAULT_REGION.
+
+    Botocore itself reads only the latter
+    (docs.aws.amazon.com/sdkref/latest/guide/feature-region.html, table of support by SDK).
+    """
+    return aioboto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+
+
+@asynccontextmanager
+async def clients(settings: Settings, *, attempts: int = 1) -> AsyncIterator[Clients]:
+    """Open the clients and close them at the end; each call is tried `attempts` times by botocore."""
+    opened = session()
+    connections = settings.max_in_flight + 8
+    ordinary: dict[str, Any] = {"timeout_s": settings.call_timeout_s, "connections": connections, "attempts": attempts}
+    polling = ordinary | {"timeout_s": settings.call_timeout_s + settings.receive_wait_s}
+    invoking: dict[str, Any] = {"timeout_s": settings.endpoint_timeout_s, "connections": connections}
+    async with AsyncExitStack() as stack:
+        made = Clients(
+            sqs=await stack.enter_async_context(opened.client("sqs", config=config(**polling))),
+            s3=await stack.enter_async_context(opened.client("s3", config=config(**ordinary, **SIGNED))),
+            dynamodb=await stack.enter_async_context(opened.client("dynamodb", config=config(**ordinary))),
+            sagemaker=await stack.enter_async_context(opened.client("sagemaker-runtime", config=config(**invoking))),
+        )
+        credentials = await opened.get_credentials()
+        direct = attempts == 1 and settings.direct_calls and credentials is not None
+        yield _direct(made, credentials) if direct else made
+
+
+def _direct(made: Clients, credentials: Any) -> Clients:
+    """Return `made` with the calls of every receipt direct: they know of no second attempt."""
+    return Clients(
+        sqs=cast("SQSClient", DirectJson(made.sqs, credentials, calls=SQS_CALLS, kind="QueueUrl")),
+        s3=cast("S3Client", DirectS3(made.s3, credentials)),
+        dynamodb=cast("DynamoDBClient", DirectJson(made.dynamodb, credentials, calls=DYNAMODB_CALLS, kind="TableName")),
+        sagemaker=cast("SageMakerRuntimeClient", DirectSageMaker(made.sagemaker, credentials)),
+    )

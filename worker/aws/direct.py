@@ -1,0 +1,326 @@
+"""The calls of every receipt, past botocore: it makes the first of a kind, and the following are made like that one.
+
+Most of a call's CPU is botocore's own: endpoint rules, event hooks, serialising and signing put each request together
+anew, though those to one table or bucket differ in nothing but their body or key. So the first goes through botocore,
+and what it sent is kept as a template: address, headers, signature's scope, connection pool. A template is used only if
+our signature of that same request is botocore's to the letter; whatever is unusual (other arguments, other kinds of
+signature, an S3 redirect) goes through botocore for good. Credentials, pools, parsers and errors are botocore's too, so
+that nobody who calls sees a difference.
+"""
+
+import calendar
+import datetime as dt
+import time
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from functools import partial
+from hashlib import sha256
+from typing import Any, Final, cast
+from urllib.parse import quote, urlsplit
+
+import aiohttp
+from aiobotocore.httpsession import AIOHTTPSession
+from aiobotocore.response import StreamingBody
+from botocore.exceptions import HTTPClientError, ReadTimeoutError
+from botocore.httpsession import ProxyConfiguration
+from botocore.parsers import ResponseParser, ResponseParserFactory
+from botocore.utils import normalize_url_path, parse_timestamp, percent_encode
+from pydantic_core import from_json, to_json
+from yarl import URL
+
+from worker.aws.signature import ALGORITHM, EMPTY_SHA256, STAMP, Credentials, Signer
+
+_OF_ONE_REQUEST: Final = frozenset(
+    {
+        "amz-sdk-invocation-id",
+        "amz-sdk-request",
+        "authorization",
+        "content-length",
+        "x-amz-date",
+        "x-amz-security-token",
+    }
+)
+"""Headers that are made anew for each request, or told to AWS only for its statistics (amz-sdk-*)."""
+_BUCKET_ELSEWHERE: Final = frozenset({301, 302, 307, 308, 400})
+"""Statuses that may mean that the bucket is in another region; botocore finds out which."""
+
+_notes: ContextVar["_Notes | None"] = ContextVar("notes", default=None)
+
+
+class _Held(Exception):  # nothing went wrong
+    """A request was put together to be looked at, and not sent."""
+
+
+@dataclass
+class _Notes:
+    """What the current task's calls of botocore put together."""
+
+    hold: bool
+    """Send nothing."""
+    requests: list[tuple["Pool", Any]] = field(default_factory=list)
+
+
+@contextmanager
+def _noting(*, hold: bool) -> Iterator[_Notes]:
+    notes = _Notes(hold)
+    before = _notes.set(notes)
+    try:
+        yield notes
+    finally:
+        _notes.reset(before)
+
+
+class Pool(AIOHTTPSession):
+    """The connections of one client: aiobotocore's own, which botocore and the direct calls share."""
+
+    # Of the base class, but not in its published types.
+    _proxy_config: ProxyConfiguration
+    _get_session: Callable[[str | None], Awaitable[aiohttp.ClientSession]]
+
+    async def send(self, request: Any) -> Any:
+        """Send a request that botocore has put together."""
+        if notes := _notes.get():
+            notes.requests.append((self, request))
+            if notes.hold:
+                raise _Held
+        return await super().send(request)
+
+    async def session_for(self, url: str) -> tuple[aiohttp.ClientSession, dict[str, Any]]:
+        """Return the session that requests to `url` are sent through, and the arguments that name its proxy."""
+        proxy = self._proxy_config.proxy_url_for(url)
+        through = {"proxy": proxy, "proxy_headers": self._proxy_config.proxy_headers_for(url)} if proxy else {}
+        return await self._get_session(proxy), through
+
+
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """What the requests of one kind have in common."""
+
+    session: aiohttp.ClientSession
+    through: dict[str, Any]
+    method: str
+    url: str
+    """Up to what differs: an object's key and version."""
+    path: str
+    """Canonical path of `url`, for the signature."""
+    headers: dict[str, str]
+    signer: Signer
+
+    @classmethod
+    async def of(
+        cls, pool: Pool, request: Any, credentials: Credentials, *, key: str = "", query: str = ""
+    ) -> "Template | None":
+        """Return the template that `request`, as botocore sent it, is made by; None where it is of an unusual kind.
+
+        `key` and `query` are what the end of its address says, percent-encoded: in others of its kind they differ.
+        """
+        headers = {name.lower(): _text(value) for name, value in request.headers.items()}
+        authorization = headers.get("authorization", "")
+        scope = authorization.removeprefix(f"{ALGORITHM} Credential=").partition(", ")[0].split("/")
+        ending = f"{key}?{query}" if query else key
+        body = request.body or b""
+        if len(scope) != 5 or not request.url.endswith(ending) or not isinstance(body, bytes):
+            return None
+        *_, region, service, _ = scope
+        url = request.url.removesuffix(ending)
+        address = urlsplit(url)
+        path = address.path if service == "s3" else quote(normalize_url_path(address.path), safe="/~")
+        common = {name: value for name, value in headers.items() if name not in _OF_ONE_REQUEST}
+        names = authorization.partition("SignedHeaders=")[2].partition(",")[0].split(";")
+        signed = {name: value for name, value in (common | {"host": address.netloc}).items() if name in names}
+        signer = Signer(method=request.method, headers=signed, region=region, service=service)
+        at = calendar.timegm(time.strptime(headers["x-amz-date"], STAMP))
+        ours = signer.sign(credentials, at=at, path=path + key, query=query, payload_sha256=sha256(body).hexdigest())
+        if ours["Authorization"] != authorization:
+            return None
+        session, through = await pool.session_for(url)
+        common["accept-encoding"] = "identity"
+        return cls(
+            session=session, through=through, method=request.method, url=url, path=path, headers=common, signer=signer
+        )
+
+
+class Direct:
+    """A client of botocore whose hot calls are direct; all its others are botocore's."""
+
+    def __init__(self, client: Any, credentials: Any, *, clock: Callable[[], float] = time.time) -> None:
+        """`credentials` are those that `client` signs with; `clock` gives seconds since the epoch."""
+        self._client = client
+        self._credentials = credentials
+        self._clock = clock
+        self._parser = _parser(client)
+        self._templates: dict[Hashable, Template | None] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what botocore's client has under `name`."""
+        return getattr(self._client, name)
+
+    async def _template(self, kind: Hashable, call: Callable[[], Awaitable[Any]], **ending: str) -> Template | None:
+        """Return the template of `kind`, or None where its calls are botocore's; `call` is one of them, by botocore."""
+        if kind not in self._templates:
+            with _noting(hold=True) as notes, suppress(_Held):
+                await call()
+            await self._learn(kind, notes, **ending)
+        return self._templates.get(kind)
+
+    async def _learn(self, kind: Hashable, notes: _Notes, **ending: str) -> None:
+        """Keep as the template of `kind` how the last of the noted requests was made."""
+        pool, request = notes.requests[-1]
+        credentials = await self._credentials.get_frozen_credentials()
+        if f"={credentials.access_key}/" in _text(request.headers.get("Authorization", "")):  # they are still the same
+            self._templates[kind] = await Template.of(pool, request, credentials, **ending)
+
+    async def _send(
+        self, template: Template, *, body: bytes | None = None, key: str = "", query: str = ""
+    ) -> aiohttp.ClientResponse:
+        """Return the beginning of the answer to a request that is made by `template`."""
+        credentials = await self._credentials.get_frozen_credentials()
+        signed = template.signer.sign(
+            credentials,
+            at=self._clock(),
+            path=template.path + key,
+            query=query,
+            payload_sha256=sha256(body).hexdigest() if body else EMPTY_SHA256,
+        )
+        url = f"{template.url}{key}?{query}" if query else template.url + key
+        with _botocores_errors(url):
+            return await template.session.request(
+                template.method,
+                URL(url, encoded=True),
+                data=body,
+                headers=template.headers | signed,
+                allow_redirects=False,
+                **template.through,
+            )
+
+    async def _whole(self, operation: str, response: aiohttp.ClientResponse) -> Any:
+        """Return the reply to `operation` that `response` has, or raise the ClientError that it is."""
+        with _botocores_errors(str(response.url)):
+            body = await response.read()
+        return self._parsed(operation, response, body)
+
+    def _parsed(self, operation: str, response: aiohttp.ClientResponse, body: Any) -> Any:
+        service = self._client.meta.service_model
+        parts = {"status_code": response.status, "headers": response.headers, "body": body, "context": {}}
+        reply: Any = self._parser.parse(parts, service.operation_model(operation).output_shape)
+        if response.status < 300:
+            return reply
+        about = reply.get("Error", {})
+        code = about.get("Code")
+        if code and (shape := service.shape_for_error_code(code)):  # some say more than their code: an item, a status
+            reply.update(self._parser.parse(parts, shape))
+        # SQS has two names for each error; its exceptions go by the newer one.
+        raise self._client.exceptions.from_code(about.get("QueryErrorCode") or code)(reply, operation)
+
+
+class DirectJson(Direct):
+    """A client of a service that takes and gives JSON: SQS, DynamoDB."""
+
+    def __init__(self, client: Any, credentials: Any, *, calls: Iterable[str], kind: str, **more: Any) -> None:
+        """Make `calls`, by the names of the client's methods, direct; those with the same argument `kind` are alike."""
+        super().__init__(client, credentials, **more)
+        self._kind = kind
+        for name in calls:
+            setattr(self, name, partial(self._json, name))
+
+    async def _json(self, method: str, **arguments: Any) -> Any:
+        def by_botocore() -> Any:
+            return getattr(self._client, method)(**arguments)
+
+        kind = (method, arguments.get(self._kind))
+        template = self._templates.get(kind) or await self._template(kind, by_botocore)
+        if template is None:
+            return await by_botocore()
+        response = await self._send(template, body=to_json(arguments))
+        if response.status != 200:
+            return await self._whole(self._client.meta.method_to_api_mapping[method], response)
+        with _botocores_errors(template.url):
+            reply: dict[str, Any] = from_json(await response.read())
+        reply["ResponseMetadata"] = {"HTTPStatusCode": 200}
+        return reply
+
+
+class DirectS3(Direct):
+    """S3, whose objects are fetched directly."""
+
+    async def get_object(self, **arguments: Any) -> Any:
+        """Return what botocore's `get_object` returns; with other arguments than these three it is botocore's."""
+        if arguments.keys() - {"Bucket", "Key", "VersionId"}:
+            return await self._client.get_object(**arguments)
+        bucket = arguments["Bucket"]
+        key = percent_encode(arguments["Key"], safe="/~")
+        version = arguments.get("VersionId")
+        query = f"versionId={percent_encode(version)}" if version else ""
+
+        def by_botocore() -> Any:
+            return self._client.get_object(**arguments)
+
+        template = self._templates.get(bucket) or await self._template(bucket, by_botocore, key=key, query=query)
+        if template is None:
+            return await by_botocore()
+        response = await self._send(template, key=key, query=query)
+        if response.status == 200:
+            return self._parsed("GetObject", response, _stream(response))
+        if response.status not in _BUCKET_ELSEWHERE:
+            return await self._whole("GetObject", response)
+        response.release()
+        with _noting(hold=False) as notes:
+            reply = await by_botocore()
+        await self._learn(bucket, notes, key=key, query=query)
+        return reply
+
+
+class DirectSageMaker(Direct):
+    """SageMaker's runtime, whose endpoints are invoked directly."""
+
+    async def invoke_endpoint(self, *, Body: Any, **arguments: Any) -> Any:  # noqa: N803 # botocore's name
+        """Return what botocore's `invoke_endpoint` returns; a body that is no bytes is botocore's to send."""
+
+        def by_botocore() -> Any:
+            return self._client.invoke_endpoint(Body=Body, **arguments)
+
+        kind = tuple(arguments.items())
+        template = self._templates.get(kind) or await self._template(kind, by_botocore)
+        if template is None or not isinstance(Body, bytes):
+            return await by_botocore()
+        response = await self._send(template, body=Body)
+        if response.status >= 300:
+            return await self._whole("InvokeEndpoint", response)
+        return self._parsed("InvokeEndpoint", response, _stream(response))
+
+
+def _stream(response: aiohttp.ClientResponse) -> StreamingBody:
+    made: Any = StreamingBody  # its published types are those of botocore's
+    return cast("StreamingBody", made(response, response.headers.get("Content-Length")))
+
+
+@contextmanager
+def _botocores_errors(url: str) -> Iterator[None]:
+    """Raise what aiohttp raises as botocore's clients do."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise ReadTimeoutError(endpoint_url=url, error=error) from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise HTTPClientError(error=error) from error
+
+
+def _parser(client: Any) -> ResponseParser:
+    """Return botocore's parser of `client`'s replies, with a quicker way to read the dates of HTTP."""
+    factory = ResponseParserFactory()
+    factory.set_parser_defaults(timestamp_parser=_moment)
+    return factory.create_parser(client.meta.service_model.resolved_protocol)
+
+
+def _moment(value: Any) -> dt.datetime:
+    try:
+        return parsedate_to_datetime(value)
+    except (TypeError, ValueError):
+        return parse_timestamp(value)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,102 @@
+"""AWS Signature Version 4 of requests that are alike: what they share is put together once.
+
+botocore's signer gives the same signatures (the tests hold this one to it) at ten times the cost, because it begins
+anew with each request (docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html).
+"""
+
+import hmac
+import time
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Final, Protocol
+
+ALGORITHM: Final = "AWS4-HMAC-SHA256"
+EMPTY_SHA256: Final = sha256(b"").hexdigest()
+STAMP: Final = "%Y%m%dT%H%M%SZ"
+DATE: Final = "x-amz-date"
+TOKEN: Final = "x-amz-security-token"  # noqa: S105 # the name of a header
+
+
+class Credentials(Protocol):
+    """Credentials as they are at one moment: botocore's frozen ones."""
+
+    @property
+    def access_key(self) -> str | None:
+        """Which key signs."""
+        ...
+
+    @property
+    def secret_key(self) -> str | None:
+        """What it signs with."""
+        ...
+
+    @property
+    def token(self) -> str | None:
+        """The session's token, where the credentials are temporary."""
+        ...
+
+
+class Signer:
+    """Signs requests of one method to one service that have the same headers."""
+
+    def __init__(self, *, method: str, headers: Mapping[str, str], region: str, service: str) -> None:
+        """`headers` are those that are signed and stay the same, by their names in small letters, `host` among them."""
+        self._method = method
+        self._headers = {name: " ".join(value.split()) for name, value in headers.items()}
+        self._scope = f"{region}/{service}/aws4_request"
+        self._levels = (region, service, "aws4_request")
+        self._second, self._stamp = -1, ""
+        self._names = ""
+        self._lines = ("", "", "")
+        self._with_token: bool | None = None
+        self._key: tuple[str, str, bytes] = ("", "", b"")
+
+    def sign(
+        self, credentials: Credentials, *, at: float, path: str, query: str = "", payload_sha256: str = EMPTY_SHA256
+    ) -> dict[str, str]:
+        """Return the headers that sign one request made at `at`, seconds since the epoch.
+
+        `path` and `query` are canonical: percent-encoded, the path once more for every service but S3.
+        """
+        second = int(at)
+        if second != self._second:
+            self._second, self._stamp = second, time.strftime(STAMP, time.gmtime(second))
+        stamp = self._stamp
+        day = stamp[:8]
+        token = credentials.token
+        if self._with_token != bool(token):
+            self._arrange(with_token=bool(token))
+        before, between, after = self._lines
+        names = self._names
+        token_line = f"{TOKEN}:{token}\n" if token else ""
+        lines = f"{before}{DATE}:{stamp}\n{between}{token_line}{after}"
+        canonical = f"{self._method}\n{path}\n{query}\n{lines}\n{names}\n{payload_sha256}"
+        text = f"{ALGORITHM}\n{stamp}\n{day}/{self._scope}\n{sha256(canonical.encode()).hexdigest()}"
+        signature = hmac.digest(self._day_key(credentials.secret_key or "", day), text.encode(), "sha256").hex()
+        signed = {
+            "X-Amz-Date": stamp,
+            "Authorization": f"{ALGORITHM} Credential={credentials.access_key}/{day}/{self._scope}, "
+            f"SignedHeaders={names}, Signature={signature}",
+        }
+        if token:
+            signed["X-Amz-Security-Token"] = token
+        return signed
+
+    def _arrange(self, *, with_token: bool) -> None:
+        """Put the lines of the headers in order: before, between and after those that change."""
+        lines = [(name, f"{name}:{self._headers[name]}\n") for name in sorted(self._headers)]
+        self._lines = (
+            "".join(line for name, line in lines if name < DATE),
+            "".join(line for name, line in lines if DATE < name < TOKEN),
+            "".join(line for name, line in lines if name > TOKEN),
+        )
+        self._names = ";".join(sorted([*self._headers, DATE, *([TOKEN] if with_token else [])]))
+        self._with_token = with_token
+
+    def _day_key(self, secret: str, day: str) -> bytes:
+        if self._key[:2] != (secret, day):
+            key = hmac.digest(f"AWS4{secret}".encode(), day.encode(), "sha256")
+            for level in self._levels:
+                key = hmac.digest(key, level.encode(), "sha256")
+            self._key = (secret, day, key)
+        return self._key[2]

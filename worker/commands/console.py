@@ -1,0 +1,93 @@
+"""`receipts console`: the console and its API without a worker, such as on a laptop in front of a table on AWS."""
+
+import asyncio
+import signal
+import webbrowser
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.errors import SettingsError
+
+if TYPE_CHECKING:
+    from aiohttp.web import AppRunner, Response
+
+    from worker.settings import Settings
+
+
+def command(
+    *,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Port; 0 takes a free one.", show_default="RECEIPTS_HTTP_PORT")
+    ] = None,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Serve the console and its API for the table, queue and bucket that are set, until Ctrl-C.
+
+    On this machine alone it needs no token; anywhere else RECEIPTS_API_TOKEN.
+    """
+    from worker.settings import load
+
+    settings = load(console=True, **({} if port is None else {"http_port": port}))
+    settings.require("queue_url", "bucket")
+    asyncio.run(_serve(settings, open_browser=open_browser))
+
+
+async def _serve(settings: "Settings", *, open_browser: bool) -> None:
+    from aiohttp import web
+
+    from worker.aws import clients
+    from worker.messages.queue import open_queue
+    from worker.service import console
+    from worker.service.api import Tools
+    from worker.service.fleet import Fleet
+    from worker.service.live import Live, QueueDepth
+    from worker.telemetry import Telemetry, configure_logging
+
+    configure_logging(level=settings.log_level, style=settings.log_format)
+    async with clients(settings, attempts=3) as aws:
+        queue = await open_queue(aws.sqs, str(settings.queue_url), max_receive_count=1)
+        depth = QueueDepth(aws.sqs, queue.url, queue.dead_letter_url)
+        live = Live(depth, Telemetry(service=settings.service), Fleet().count)
+        app = web.Application()
+        for path in ("/health", "/ready"):
+            app.router.add_get(path, _alive)
+        await console.add_routes(app, Tools(settings=settings, aws=aws, depth=depth, live=live))
+        runner = web.AppRunner(app, handle_signals=False, access_log=None)
+        await runner.setup()
+        try:
+            await _listen(runner, settings)
+            address = f"http://{settings.http_host}:{runner.addresses[0][1]}/"
+            typer.echo(f"The console: {address}", err=True)
+            if open_browser:
+                webbrowser.open(address)
+            await _stopped()
+        finally:
+            await runner.cleanup()
+
+
+async def _alive(_: object) -> "Response":
+    from aiohttp import web
+
+    return web.json_response({"status": "ok"})
+
+
+async def _listen(runner: "AppRunner", settings: "Settings") -> None:
+    from aiohttp import web
+
+    try:
+        await web.TCPSite(runner, settings.http_host, settings.http_port).start()
+    except OSError as error:
+        raise SettingsError(
+            f"RECEIPTS_HTTP_PORT: {settings.http_host}:{settings.http_port} cannot be listened on ({error.strerror}); "
+            "0 takes a free port"
+        ) from error
+
+
+async def _stopped() -> None:
+    """Return on Ctrl-C or SIGTERM."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()

@@ -1,0 +1,62 @@
+"""`receipts doctor`: whether everything is there that a worker needs, and may be used."""
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from worker.commands.checkup.finding import Finding
+
+MARKS = {"ok": ("ok", "green"), "failed": ("FAILED", "bold red"), "skipped": ("skipped", "dim")}
+
+
+def command(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False) -> None:
+    """Check credentials, region, bucket, notification, queue, redrive policy, table, endpoint and permissions.
+
+    One line each, with the cure for what is wrong; exit 1 if anything is. It changes nothing and invokes no model. It
+    looks with your credentials: in a task it looks with the task's.
+    """
+    findings = asyncio.run(_examine(quiet=as_json))
+    if as_json:
+        typer.echo(json.dumps([finding.as_json() for finding in findings], indent=2))
+    raise typer.Exit(int(any(finding.status == "failed" for finding in findings)))
+
+
+async def _examine(*, quiet: bool) -> "list[Finding]":
+    from worker.aws import clients, config, session
+    from worker.blueprint import Blueprint
+    from worker.commands.checkup import examine
+    from worker.commands.checkup.finding import Finding, Patient
+    from worker.settings import load
+
+    settings = load(receive_wait_s=0)
+    opening = session()
+    if opening.region_name is None:  # no client can be made without one
+        findings = [Finding(check="region", status="failed", detail="no region is set", cure="Set AWS_REGION.")]
+        if not quiet:
+            _print(findings[0])
+        return findings
+    options = config(timeout_s=settings.call_timeout_s, connections=2)
+    findings = []
+    async with clients(settings) as opened, opening.client("sts", config=options) as sts:
+        patient = Patient(settings=settings, clients=opened, sts=sts, region=opening.region_name, blueprint=Blueprint())
+        async for finding in examine(patient):
+            findings.append(finding)
+            if not quiet:
+                _print(finding)
+    return findings
+
+
+def _print(finding: "Finding") -> None:
+    from rich.text import Text
+
+    from worker.commands.terminal import console, safe
+
+    mark, style = MARKS[finding.status]
+    line = Text.assemble((f"{mark:<8}", style), (f"{finding.check:<20}", "bold"), safe(finding.detail))
+    out = console()
+    out.print(line, soft_wrap=True)
+    if finding.cure:
+        out.print(Text.assemble(" " * 8, ("cure: ", "yellow"), safe(finding.cure)), soft_wrap=True)

@@ -1,0 +1,124 @@
+"""The `receipts` command: finds the verb, loads its file and turns what goes wrong into one line and an exit code.
+
+A verb is a module of this package with either `command` (a function with typer's annotations) or `app` (a Typer with
+verbs of its own). Exit codes: 0 done, 1 not done, 2 misuse or settings that cannot work.
+"""
+
+import importlib
+import importlib.util
+import io
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from worker.commands import trouble
+from worker.errors import ReceiptsError, SettingsError
+
+VERBS = (
+    "local",
+    "submit",
+    "list",
+    "show",
+    "stats",
+    "export",
+    "replay",
+    "diff",
+    "console",
+    "worker",
+    "health",
+    "doctor",
+    "forget",
+    "settings",
+    "scale",
+    "evaluate",
+)
+"""In the order of the help. One whose file is not installed is left out."""
+
+
+class Verbs(TyperGroup):
+    """A group whose commands are imported by name, on first use."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 # the base class's signature
+        """Return the verbs that are there, in the order of the help."""
+        return [verb for verb in VERBS if importlib.util.find_spec(_module(verb))]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the verb's command, or None where there is no such verb."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        return load(cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the verb; the commands known by name are what a typing error is compared with."""
+        self.commands = dict.fromkeys(self.list_commands(ctx))  # type: ignore[assignment] # only its names are read
+        return super().resolve_command(ctx, args)
+
+
+def _module(verb: str) -> str:
+    return f"worker.commands.{verb}"
+
+
+def load(verb: str) -> Any:
+    """Import `verb` and return its command."""
+    module = importlib.import_module(_module(verb))
+    app = getattr(module, "app", None)
+    if app is None:
+        app = typer.Typer(add_completion=False)
+        app.command(verb)(module.command)
+    command = typer.main.get_command(app)
+    command.name = verb
+    return command
+
+
+app = typer.Typer(
+    cls=Verbs, no_args_is_help=True, add_completion=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+
+
+@app.callback()
+def receipts(
+    *,
+    local: Annotated[
+        bool,
+        typer.Option(
+            "--local",
+            help="Speak to the `receipts local` that runs on this machine, not to AWS. Where several run, "
+            "RECEIPTS_LOCAL names one by the port of its console.",
+        ),
+    ] = False,
+) -> None:
+    """Receipts dropped into an S3 bucket become rows in a DynamoDB table.
+
+    Start with: receipts local
+
+    Exit codes: 0 done; 1 not done, or not all of it; 2 to be changed first: an option, a setting, a port, a directory.
+    """
+    if local:
+        from worker.local.environment import join
+
+        join()
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a merchant's name is no reason to fail on a plain terminal
+    try:
+        typer.main.get_command(app)(prog_name="receipts")
+    except SettingsError as error:
+        _fail(str(error), code=2)
+    except ReceiptsError as error:
+        _fail(str(error), code=1)
+    except Exception as error:
+        found = trouble.explain(error)
+        if found is None:
+            raise
+        _fail(found.sentence, code=2 if found.setting else 1)
+
+
+def _fail(sentence: str, *, code: int) -> None:
+    sys.stderr.write(f"receipts: {sentence}\n")
+    raise SystemExit(code)

@@ -1,0 +1,82 @@
+"""Readers: the embedded model or an endpoint, asked just as a worker asks: prepared pictures, the same protocols."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from worker.errors import Failed
+from worker.extraction import protocols
+from worker.extraction.apart import prepare
+from worker.extraction.endpoint import Endpoint, EndpointTarget
+from worker.extraction.prepare import ImageLimits, Prepared
+from worker.extraction.protocols.image import ImageProtocol
+from worker.receipts.receipt import Reading
+from worker.resilience.breaker import Breaker, BreakerPolicy
+from worker.resilience.dependency import Dependency, RetryPolicy
+from worker.resilience.limiter import Limiter
+from worker.settings import Settings
+
+Read = Callable[[bytes], Awaitable[Reading]]
+"""Reads an uploaded file. Raises `Rejected` for what is no picture, `Failed` for what was not read."""
+
+
+@asynccontextmanager
+async def embedded(settings: Settings, *, processes: int) -> AsyncIterator[Read]:
+    """Read with the embedded model in `processes` processes of this machine."""
+    from worker.model.invocation import BadCallError, answer
+    from worker.model.pool import Pool
+
+    protocol = ImageProtocol()
+    pool = Pool(processes=processes, threads=1, waiting=1_000)
+    pool.start()
+    try:
+        await pool.wait_ready()
+
+        async def read(data: bytes) -> Reading:
+            request = protocol.request(await _prepared(data, settings))
+            try:
+                return protocol.read(await pool.run(answer, request.body, request.content_type))
+            except BadCallError as error:
+                raise Failed("unusable_answer", str(error)) from error
+
+        yield read
+    finally:
+        await pool.stop()
+
+
+@asynccontextmanager
+async def endpoint(settings: Settings, name: str, *, calls: int) -> AsyncIterator[Read]:
+    """Read with the SageMaker endpoint `name`, at most `calls` at a time, as the settings say otherwise."""
+    from worker.aws import clients
+
+    async with clients(settings) as aws:
+        breaker = Breaker("sagemaker", BreakerPolicy(), clock=time.monotonic)
+        retrying = RetryPolicy(attempts=settings.call_attempts, base_s=settings.call_base_s, cap_s=settings.call_cap_s)
+        asked = Endpoint(
+            aws.sagemaker,
+            EndpointTarget(
+                endpoint=name,
+                variant=settings.target_variant,
+                model=settings.target_model,
+                inference_component=settings.inference_component,
+                body_limit=settings.endpoint_body_limit,
+            ),
+            protocols.make(settings),
+            dependency=Dependency("sagemaker", breaker, retrying),
+            limiter=Limiter(clock=time.monotonic, fixed=calls),
+        )
+
+        async def read(data: bytes) -> Reading:
+            prepared = await _prepared(data, settings)
+            return (await asked.read(prepared, work="evaluation", before_call=_nothing)).reading
+
+        yield read
+
+
+async def _prepared(data: bytes, settings: Settings) -> Prepared:
+    return await asyncio.to_thread(prepare, data, ImageLimits.of(settings))
+
+
+async def _nothing() -> None:
+    return None

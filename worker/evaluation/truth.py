@@ -1,0 +1,94 @@
+"""Truth: what is known about the receipts that a model is judged by. One JSON object a line.
+
+`file` names the picture. `merchant`, `date` (ISO) and `total` (text or number) are the main fields: where one is given
+as null, there is none on the picture, and nothing is the right answer. `currency`, `time`, `subtotal`, `tax` (all taxes
+together), `tip` and `line_items` (`description`, `amount`) count where they are given and not null. Other names are
+ignored.
+"""
+
+import datetime as dt
+import json
+import re
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, Final
+
+from worker.errors import SettingsError
+
+MAIN: Final = ("merchant", "date", "total")
+MINOR: Final = ("currency", "time", "subtotal", "tax", "tip")
+FIELDS: Final = (*MAIN, *MINOR)
+
+Value = str | Decimal | dt.date | None
+_TIME: Final = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2})?\s*([ap])?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class TrueItem:
+    """A line of what was bought."""
+
+    description: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is known of one receipt: the fields that are judged, and the items that have description and amount."""
+
+    file: str
+    fields: dict[str, Value]
+    items: tuple[TrueItem, ...]
+
+
+def load(path: Path) -> list[Truth]:
+    """Load a file of truths. Raises `SettingsError`, with the number of the line, for what cannot be understood."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from error
+    truths = [_truth(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    if not truths:
+        raise SettingsError(f"{path} names no receipt.")
+    return truths
+
+
+def _truth(path: Path, number: int, line: str) -> Truth:
+    try:
+        row = json.loads(line)
+        file = row["file"]
+        fields = {
+            name: _value(name, row[name]) for name in FIELDS if name in row and (name in MAIN or row[name] is not None)
+        }
+        items = tuple(
+            TrueItem(item["description"], Decimal(str(item["amount"])))
+            for item in row.get("line_items") or ()
+            if item.get("description") and item.get("amount") is not None
+        )
+    except (ValueError, KeyError, TypeError, InvalidOperation, AttributeError) as error:
+        raise SettingsError(f"{path}, line {number}: {type(error).__name__}: {error}") from error
+    if not isinstance(file, str) or "/" in file or file in {"", ".", ".."}:
+        raise SettingsError(f"{path}, line {number}: `file` must be the name of a file.")
+    return Truth(file, {name: value for name, value in fields.items() if name in MAIN or value is not None}, items)
+
+
+def _value(name: str, value: Any) -> Value:
+    if value is None:
+        return None
+    if name == "date":
+        return dt.date.fromisoformat(value)
+    if name == "time":
+        return clock_time(value)
+    if name in {"total", "subtotal", "tax", "tip"}:
+        return Decimal(str(value))
+    return str(value)
+
+
+def clock_time(text: str) -> str | None:
+    """Give hours and minutes of a time of day, 24 hours, or None for what is none."""
+    match = _TIME.search(text)
+    if not match:
+        return None
+    hour, half = int(match[1]), (match[3] or "").lower()
+    hour += 12 if half == "p" and hour < 12 else -12 if half == "a" and hour == 12 else 0
+    return f"{hour:02d}:{match[2]}" if hour < 24 else None

@@ -1,0 +1,174 @@
+"""Asking the endpoint: one call at a time for one receipt, within the limit of invocations, behind the breaker."""
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from worker.errors import DependencyFault, Failed, Throttled
+from worker.extraction.prepare import Prepared
+from worker.extraction.protocols.base import Ask, Protocol, Request, UnusableAnswer
+from worker.receipts.receipt import Reading
+from worker.receipts.record import ModelIdentity
+from worker.resilience.dependency import Dependency
+from worker.resilience.faults import classify
+from worker.resilience.limiter import Limiter
+
+if TYPE_CHECKING:
+    from types_aiobotocore_sagemaker_runtime import SageMakerRuntimeClient
+
+
+LARGE_ANSWER_BYTES = 65_536
+"""An answer above this size is taken apart in a thread: nothing else may wait for it."""
+AT_ONCE_BYTES = 1_048_576
+"""Largest body that aiohttp takes as bytes without warning that it might lock the event loop."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointTarget:
+    """Which endpoint, and which part of it."""
+
+    endpoint: str
+    variant: str | None = None
+    model: str | None = None
+    inference_component: str | None = None
+    body_limit: int = 6_291_456
+
+    def arguments(self) -> dict[str, str]:
+        """Return the arguments of InvokeEndpoint that name the target."""
+        named = {
+            "TargetVariant": self.variant,
+            "TargetModel": self.model,
+            "InferenceComponentName": self.inference_component,
+        }
+        return {"EndpointName": self.endpoint} | {name: value for name, value in named.items() if value}
+
+
+@dataclass(frozen=True)
+class Invoked:
+    """A reading, which model gave it, and how many calls it took."""
+
+    reading: Reading
+    model: ModelIdentity
+    attempts: int
+
+
+@dataclass
+class _Reply:
+    body: bytes
+    variant: str | None
+
+
+class Endpoint:
+    """The endpoint that reads receipts."""
+
+    def __init__(
+        self,
+        sagemaker: "SageMakerRuntimeClient",
+        target: EndpointTarget,
+        protocol: Protocol,
+        *,
+        dependency: Dependency,
+        limiter: Limiter,
+        on_call: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._sagemaker = sagemaker
+        self._target = target
+        self._protocol = protocol
+        self._dependency = dependency
+        self._limiter = limiter
+        self._on_call = on_call
+
+    async def read(self, prepared: Prepared, *, work: str, before_call: Callable[[], Awaitable[None]]) -> Invoked:
+        """Return what the endpoint reads in `prepared`.
+
+        `before_call` is awaited before each call that will be paid for. Where single fields are wrong even on being
+        asked once more, the rest is taken. Raises `Failed` where the endpoint's answer is no receipt, and whatever
+        `Dependency.call` raises.
+        """
+        request = self._protocol.request(prepared)
+        if len(request.body) > self._target.body_limit:
+            raise Failed(
+                "request_too_large", f"{len(request.body)} bytes; the endpoint takes {self._target.body_limit}"
+            )
+        calls = _Counter()
+        reply = await self._invoke(request, work, before_call, calls)
+        try:
+            reading = await self._read(reply.body)
+        except UnusableAnswer as problem:
+            again = self._protocol.repair(Ask(request, reply.body, str(problem)))
+            if again is None or len(again.body) > self._target.body_limit:
+                reading = _rest(problem)
+            else:
+                reply = await self._invoke(again, work, before_call, calls)
+                try:
+                    reading = await self._read(reply.body)
+                except UnusableAnswer as still:
+                    reading = _rest(still, problem)
+        return Invoked(reading, self._identity(reading, reply), calls.count)
+
+    async def _read(self, answer: bytes) -> Reading:
+        if len(answer) <= LARGE_ANSWER_BYTES:
+            return self._protocol.read(answer)
+        return await asyncio.to_thread(self._protocol.read, answer)
+
+    def _identity(self, reading: Reading, reply: _Reply) -> ModelIdentity:
+        return ModelIdentity(
+            endpoint=self._target.endpoint,
+            variant=reply.variant or self._target.variant,
+            protocol=self._protocol.name,
+            protocol_version=self._protocol.version,
+            model_version=reading.model_version,
+            usage=reading.usage,
+        )
+
+    async def _invoke(
+        self, request: Request, work: str, before_call: Callable[[], Awaitable[None]], calls: "_Counter"
+    ) -> _Reply:
+        async def attempt() -> _Reply:
+            async with self._limiter.slot() as slot:
+                await before_call()
+                slot.started = self._limiter.now()
+                calls.count += 1
+                self._on_call()
+                try:
+                    reply = await self._call(request)
+                except Exception as error:
+                    self._report(slot, classify(self._dependency.name, error))
+                    raise
+                self._limiter.succeeded(slot)
+                return reply
+
+        return await self._dependency.call(attempt, work=work)
+
+    async def _call(self, request: Request) -> _Reply:
+        response: Any = await self._sagemaker.invoke_endpoint(
+            **self._target.arguments(),
+            ContentType=request.content_type,
+            Accept=request.accept,
+            # What is larger goes out piece by piece: at once it would hold up everything else in this process.
+            Body=request.body if len(request.body) < AT_ONCE_BYTES else io.BytesIO(request.body),
+        )
+        async with response["Body"] as stream:
+            return _Reply(body=await stream.read(), variant=response.get("InvokedProductionVariant"))
+
+    def _report(self, slot: Any, error: Exception) -> None:
+        if isinstance(error, Throttled):
+            self._limiter.throttled(slot)
+        elif isinstance(error, DependencyFault) and error.reason in {"timeout", "model_unavailable"}:
+            self._limiter.timed_out(slot)
+
+
+def _rest(*problems: UnusableAnswer) -> Reading:
+    """Return what can be used of the answers, the newest first, or raise `Failed` with the newest problem."""
+    newest = problems[0]
+    rest = next((problem.rest for problem in problems if problem.rest), None)
+    if rest is None:
+        raise Failed("unusable_answer", str(newest)) from newest
+    return rest
+
+
+@dataclass
+class _Counter:
+    count: int = 0

@@ -1,0 +1,76 @@
+"""What kind of file some bytes are, by the bytes themselves: names and content types of uploads lie."""
+
+from typing import Final
+
+PDF: Final = "application/pdf"
+
+_SIGNATURES: Final = (
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"II*\x00", "image/tiff"),
+    (b"MM\x00*", "image/tiff"),
+    (b"II+\x00", "image/tiff"),
+    (b"MM\x00+", "image/tiff"),
+    (b"BM", "image/bmp"),
+)
+_PNG_TEXT: Final = {b"tEXt", b"zTXt", b"iTXt"}
+_HEIF_BRANDS: Final = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
+_AVIF_BRANDS: Final = {b"avif", b"avis"}
+
+PILLOW_FORMATS: Final = {
+    "image/jpeg": "JPEG",
+    "image/png": "PNG",
+    "image/gif": "GIF",
+    "image/tiff": "TIFF",
+    "image/bmp": "BMP",
+    "image/webp": "WEBP",
+    "image/heic": "HEIF",
+    "image/avif": "AVIF",
+}
+"""The one decoder that may open bytes of each kind."""
+
+
+def sniff(data: bytes) -> str | None:
+    """Return the media type of `data`, or None where it is nothing that a receipt comes as."""
+    for signature, media_type in _SIGNATURES:
+        if data.startswith(signature):
+            return media_type
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    if data[4:8] == b"ftyp":
+        return _iso_media(data)
+    # Readers of PDF take up to 1,024 bytes of anything before the header (ISO 32000-1, annex H.3, note 13).
+    if b"%PDF-" in data[:1024]:
+        return PDF
+    return None
+
+
+def _iso_media(data: bytes) -> str | None:
+    """Tell HEIC from AVIF by the file's brands; the major one may be the generic `mif1`."""
+    size = min(int.from_bytes(data[:4], "big"), 256)
+    brands = {data[8:12]} | {data[at : at + 4] for at in range(16, size, 4)}
+    if brands & _AVIF_BRANDS:
+        return "image/avif"
+    return "image/heic" if brands & _HEIF_BRANDS else None
+
+
+def ends_as_it_should(data: bytes, media_type: str) -> bool:
+    """Tell whether a JPEG or PNG has its end, so that one which is passed on undecoded is known to be whole."""
+    if media_type == "image/jpeg":
+        return data.rstrip(b"\0\r\n ").endswith(b"\xff\xd9")
+    return media_type == "image/png" and b"IEND" in data[-64:]
+
+
+def without_text(png: bytes) -> bytes:
+    """Return a PNG less the text beside its picture: Pillow refuses the megabytes that some write there."""
+    if not any(kind in png for kind in _PNG_TEXT):
+        return png
+    kept, at = [png[:8]], 8
+    while at < len(png):
+        end = at + 12 + int.from_bytes(png[at : at + 4], "big")  # a chunk: its length, its kind, its data, a checksum
+        if png[at + 4 : at + 8] not in _PNG_TEXT:
+            kept.append(png[at:end])
+        at = end
+    return b"".join(kept)

@@ -1,0 +1,57 @@
+"""What every protocol of an endpoint has to say."""
+
+from dataclasses import dataclass
+from typing import Protocol as TypingProtocol
+
+from worker.errors import ReceiptsError
+from worker.extraction.prepare import Prepared
+from worker.receipts.receipt import Reading
+
+
+class UnusableAnswer(ReceiptsError):
+    """An answer that is no receipt; its text says why in terms of the schema, without quoting the answer.
+
+    `rest`: the reading without the fields that are wrong, where only those are; None where the whole answer is.
+    """
+
+    def __init__(self, problem: str, *, rest: Reading | None = None) -> None:
+        super().__init__(problem)
+        self.rest = rest
+
+
+@dataclass(frozen=True)
+class Request:
+    """The body of one call."""
+
+    body: bytes
+    content_type: str
+    accept: str = "application/json"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What was asked, and what came back that could not be used."""
+
+    request: Request
+    answer: bytes
+    problem: str
+
+
+class Protocol(TypingProtocol):
+    """How one kind of endpoint is asked, and how its answers are read."""
+
+    name: str
+    version: str
+    """Goes into the record: a change of prompt or schema is a new version."""
+
+    def request(self, prepared: Prepared) -> Request:
+        """Return the call that asks for the receipt in `prepared`."""
+        ...
+
+    def read(self, answer: bytes) -> Reading:
+        """Return what `answer` says, or raise `UnusableAnswer`."""
+        ...
+
+    def repair(self, ask: Ask) -> Request | None:
+        """Return the call that asks once more, telling what was wrong, or None where asking again is no use."""
+        ...

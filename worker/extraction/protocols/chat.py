@@ -1,0 +1,272 @@
+"""The protocol `chat`: OpenAI chat completions, as vLLM, LMI and TGI containers on SageMaker speak it.
+
+Pictures go as data URIs, the schema as `response_format`. An answer may come in code fences, after thinking, with the
+flat field names and day-first dates of simpler prompts; what still is no receipt is asked for once more with the error.
+Extras of the server stand at the top level of the body: `extra_body` is unfolded by the OpenAI client only
+(docs.vllm.ai/en/latest/serving/openai_compatible_server.html).
+"""
+
+import base64
+import contextlib
+import datetime as dt
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from functools import cached_property
+from importlib import resources
+from itertools import islice
+from typing import Any, Final, Literal
+
+from worker.extraction.prepare import Prepared
+from worker.extraction.protocols import printed, usable
+from worker.extraction.protocols.base import Ask, Request, UnusableAnswer
+from worker.receipts.currency import SIGNS
+from worker.receipts.receipt import Reading, Receipt
+
+PROMPT: Final = resources.files(__package__).joinpath("prompt.txt").read_text(encoding="utf-8")
+PROMPT_VERSION: Final = f"2-{hashlib.sha256(PROMPT.encode()).hexdigest()[:8]}"
+"""A number for people and a digest, so that an edited prompt never passes for the old one."""
+
+FLAT_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "storeName": {"type": ["string", "null"]},
+        "purchaseDate": {"type": ["string", "null"], "description": "DD-MM-YYYY"},
+        "total": {"type": ["number", "null"]},
+    },
+    "required": ["storeName", "purchaseDate", "total"],
+    "additionalProperties": False,
+}
+_THINKING: Final = re.compile(r"<(think|thinking|thought|reasoning)>.*?(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
+_UNOPENED: Final = re.compile(r"\A.*?</(?:think|thinking|thought|reasoning)>", re.DOTALL | re.IGNORECASE)
+_DAY_FIRST: Final = re.compile(r"(\d{1,2})[-./](\d{1,2})[-./](\d{4})")
+_AMOUNT: Final = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,2})?")
+_NOTHING: Final = frozenset({"", "-", "null", "none", "n/a", "unknown", "not available", "00-00-0000"})
+MOST_BRACES: Final = 50
+"""Places in an answer where a JSON object is looked for."""
+_MONEY_FIELDS: Final = ("subtotal", "discount", "tip", "total", "unit_price", "amount", "net", "quantity", "rate")
+_RECEIPT_NAMES: Final = frozenset({*Receipt.model_fields, "receipt", "storeName", "purchaseDate"})
+MOST_TOKENS: Final = 10**12
+"""A count above this is none."""
+_PARTS: Final = frozenset({"merchant", "payment"})
+_LAST_FOUR: Final = re.compile(r"(?:.*\D|\d{9,15})?(\d{4})", re.DOTALL)
+Schema = Literal["receipt", "flat", "none"]
+
+
+class ChatProtocol:
+    """A chat body with pictures in, the JSON in the message's content out."""
+
+    name = "chat"
+
+    def __init__(
+        self, *, model: str | None = None, max_tokens: int = 4_096, schema: Schema = "receipt", extra: dict[str, Any]
+    ) -> None:
+        self.version = PROMPT_VERSION
+        self._model = model
+        self._max_tokens = max_tokens
+        self._schema = schema
+        self._extra = extra
+
+    def request(self, prepared: Prepared) -> Request:
+        """Return the call that asks for the receipt in `prepared`."""
+        pictures: list[dict[str, Any]] = [
+            {
+                "type": "image_url",
+                "image_url": {"url": f"data:{page.media_type};base64,{base64.b64encode(page.data).decode()}"},
+            }
+            for page in prepared.pages
+        ]
+        ask = {"type": "text", "text": "Give the JSON of this receipt."}
+        messages: list[dict[str, Any]] = [
+            {"role": "system", "content": PROMPT},
+            {"role": "user", "content": [*pictures, ask]},
+        ]
+        return self._body(messages)
+
+    def _body(self, messages: list[dict[str, Any]]) -> Request:
+        body: dict[str, Any] = {"messages": messages, "max_tokens": self._max_tokens, "temperature": 0}
+        if self._model:
+            body["model"] = self._model
+        if self._response_format:
+            body["response_format"] = self._response_format
+        return Request(body=json.dumps(body | self._extra).encode(), content_type="application/json")
+
+    @cached_property
+    def _response_format(self) -> dict[str, Any] | None:
+        if self._schema == "none":
+            return None
+        schema = FLAT_SCHEMA if self._schema == "flat" else Receipt.model_json_schema(mode="serialization")
+        return {"type": "json_schema", "json_schema": {"name": "receipt", "schema": schema}}
+
+    def repair(self, ask: Ask) -> Request | None:
+        """Return the conversation so far with what was wrong, so that the model can mend its answer."""
+        try:
+            sent = json.loads(ask.request.body)
+            said = json.loads(ask.answer)["choices"][0]["message"]["content"]
+        except (ValueError, LookupError, TypeError):
+            return ask.request
+        mend = f"That answer cannot be used: {ask.problem}. Give the whole JSON object again, and nothing else."
+        messages = [
+            *sent["messages"],
+            {"role": "assistant", "content": str(said)[:20_000]},
+            {"role": "user", "content": mend},
+        ]
+        return self._body(messages)
+
+    def read(self, answer: bytes) -> Reading:
+        """Return what `answer` says, or raise `UnusableAnswer`."""
+        completion = _object(answer)
+        choice = _first_choice(completion)
+        content = (choice.get("message") or {}).get("content") if isinstance(choice.get("message"), dict) else None
+        if isinstance(content, list):  # some servers answer in parts
+            content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+        if not isinstance(content, str) or not content.strip():
+            raise UnusableAnswer("the message has no content")
+        found = find_objects(content)
+        if not found and choice.get("finish_reason") == "length":
+            raise UnusableAnswer(
+                "it was cut off at the limit of tokens, so leave out whitespace and, if need be, the last items"
+            )
+        if not found:
+            raise UnusableAnswer("there is no JSON object with a receipt's fields in the answer")
+        model = completion.get("model")
+        reading = usable.reading(
+            {
+                "receipt": _receipt(found[0]),
+                "confidence": {"total": usable.OF_SEVERAL} if len(found) > 1 else {},
+                "model_version": model[:200] if isinstance(model, str) and model.isprintable() else None,
+                "usage": _usage(completion),
+            }
+        )
+        if len(found) > 1:
+            raise UnusableAnswer("it has several JSON objects, and one is needed", rest=reading)
+        return reading
+
+
+def _object(answer: bytes) -> dict[str, Any]:
+    try:
+        completion = json.loads(answer)
+    except (ValueError, RecursionError) as error:
+        raise UnusableAnswer("the answer is no JSON") from error
+    if not isinstance(completion, dict):
+        raise UnusableAnswer("the answer is no JSON object")
+    return completion
+
+
+def _first_choice(completion: dict[str, Any]) -> dict[str, Any]:
+    choices = completion.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        raise UnusableAnswer("the answer has no choices")
+    return choices[0]
+
+
+def _usage(completion: dict[str, Any]) -> dict[str, int]:
+    usage = completion.get("usage")
+    if not isinstance(usage, dict):
+        return {}
+    counts = ((name[:100], count) for name, count in usage.items() if type(count) is int and 0 <= count < MOST_TOKENS)
+    return dict(list(counts)[:50])
+
+
+def find_objects(content: str) -> list[dict[str, Any]]:
+    """Return the different JSON objects in a model's answer that have a receipt's fields, in order.
+
+    An answer may be bare, in code fences, after thinking, in a list or another object, or among other words.
+    """
+    content = _UNOPENED.sub("", _THINKING.sub("", content))
+    found: list[dict[str, Any]] = []
+    end = 0
+    for at in islice((match.start() for match in re.finditer(r"\{", content)), MOST_BRACES):
+        if at < end:
+            continue  # inside the last one
+        one, length = _decoded(content[at:])
+        # Of an answer that was cut off the inner objects are whole: they must not pass for the receipt.
+        if one is not None and _RECEIPT_NAMES & one.keys():
+            end = at + length
+            found.append(one)
+    return [one for number, one in enumerate(found) if one not in found[:number]]
+
+
+def _decoded(text: str) -> tuple[dict[str, Any] | None, int]:
+    """Return the JSON object at the start of `text` and its length, or None."""
+    try:
+        return json.JSONDecoder(parse_float=str).raw_decode(text)
+    except (ValueError, RecursionError):
+        return None, 0
+
+
+def _receipt(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the object that has the receipt's fields, by their names and in their forms where that is clear."""
+    if isinstance(found.get("receipt"), dict):
+        found = found["receipt"]
+    if {"storeName", "purchaseDate"} & found.keys():
+        found = {
+            "merchant": {"name": found.get("storeName")},
+            "purchase_date": found.get("purchaseDate"),
+            "total": found.get("total"),
+            **{name: value for name, value in found.items() if name in Receipt.model_fields},
+        }
+    if not Receipt.model_fields.keys() & found.keys():
+        raise UnusableAnswer("the JSON has none of a receipt's fields")
+    try:
+        return {name: _tolerant(value, name) for name, value in found.items() if name in Receipt.model_fields}
+    except RecursionError as error:
+        raise UnusableAnswer("the JSON is nested too deep") from error
+
+
+def _tolerant(value: Any, name: str = "") -> Any:
+    """Bring what models write for dates, money and nothing into the receipt's own forms; what is unclear stays."""
+    if isinstance(value, dict):
+        return {key: _tolerant(part, key) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_tolerant(part) for part in value]
+    if not isinstance(value, str):
+        return [] if value is None and name in {"items", "taxes"} else {} if value is None and name in _PARTS else value
+    text = value.strip()
+    if text.lower() in _NOTHING:
+        return _tolerant(None, name)
+    return _FORMS[name](text) if name in _FORMS else text
+
+
+def _iso_date(text: str) -> str:
+    """Return a day-first date as ISO 8601; the year stands last in no other order that the prompt allows."""
+    match = _DAY_FIRST.fullmatch(text)
+    if match:
+        day, month, year = (int(part) for part in match.groups())
+        with contextlib.suppress(ValueError):
+            return dt.date(year, month, day).isoformat()
+    date = printed.date(text)
+    return date.isoformat() if date else text
+
+
+def _amount(text: str) -> str:
+    """Return an amount without its currency sign and blanks; separators that could mean two things stay as they are."""
+    if _AMOUNT.fullmatch(text):
+        return format(Decimal(text), "f")
+    bare = re.sub(r"^[^\d-]+|[^\d]+$", "", text.replace("\u2212", "-").replace(" ", ""))
+    if re.fullmatch(r"-?\d{1,3}(,\d{3})+(\.\d+)?", bare):
+        return bare.replace(",", "")  # thousands, as the prompt's own form has them
+    amount = printed.amount(text, None)
+    return text if amount is None else format(amount, "f")
+
+
+def _last_four(text: str) -> str:
+    """Return the last four digits of a card's number, masked or not."""
+    match = _LAST_FOUR.fullmatch(text)
+    return match[1] if match else text
+
+
+_FORMS: Final[dict[str, Callable[[str], Any]]] = {
+    "purchase_date": _iso_date,
+    "merchant": lambda text: {"name": text},
+    "payment": lambda text: {"method": text},
+    "purchase_time": lambda text: printed.time(text) or text,
+    "currency": lambda text: SIGNS.get(text, text.upper()),
+    "country": str.upper,
+    "language": lambda text: text.lower().split("-")[0],
+    "card_last_four": _last_four,
+    **dict.fromkeys(_MONEY_FIELDS, _amount),
+}
+"""How the text of a field is brought into the receipt's form."""

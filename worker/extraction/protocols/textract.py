@@ -1,0 +1,206 @@
+"""The protocol `textract`: pictures in, the JSON of Amazon Textract's AnalyzeExpense out.
+
+It lets a team compare: an endpoint that answers in this shape (a proxy before Textract, say) fills the same table.
+Textract gives what is printed, so numbers and dates are read here, and what could mean two things stays null
+(docs.aws.amazon.com/textract/latest/dg/expensedocuments.html).
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from worker.extraction.protocols import printed, usable
+from worker.extraction.protocols.base import UnusableAnswer
+from worker.extraction.protocols.image import ImageProtocol
+from worker.receipts.receipt import Reading
+
+_TEXTS: Final = {
+    "merchant.name": ("VENDOR_NAME", "NAME"),
+    "merchant.address": ("VENDOR_ADDRESS", "ADDRESS"),
+    "merchant.phone": ("VENDOR_PHONE",),
+    "merchant.tax_id": (
+        "VENDOR_VAT_NUMBER",
+        "VENDOR_GST_NUMBER",
+        "VENDOR_ABN_NUMBER",
+        "VENDOR_PAN_NUMBER",
+        "TAX_PAYER_ID",
+    ),
+    "receipt_number": ("INVOICE_RECEIPT_ID",),
+}
+_AMOUNTS: Final = {
+    "total": ("TOTAL", "AMOUNT_PAID"),
+    "subtotal": ("SUBTOTAL",),
+    "discount": ("DISCOUNT",),
+    "tip": ("GRATUITY",),
+}
+_CHARGES: Final = ("SERVICE_CHARGE", "SHIPPING_HANDLING_CHARGE")
+"""What is charged on top of the goods, and becomes an item after them."""
+_DATES: Final = ("INVOICE_RECEIPT_DATE", "ORDER_DATE")
+_MONEY_TYPES: Final = frozenset(
+    {*(kind for kinds in _AMOUNTS.values() for kind in kinds), *_CHARGES, "TAX", "PRICE", "UNIT_PRICE"}
+)
+_RATE: Final = re.compile(r"(\d{1,2}(?:[.,]\d{1,3})?)\s*%")
+
+
+@dataclass(frozen=True)
+class _Field:
+    kind: str
+    text: str
+    label: str | None
+    confidence: float
+    currency: str | None
+
+
+class TextractProtocol(ImageProtocol):
+    """Image bytes in, AnalyzeExpense JSON out."""
+
+    name = "textract"
+    version = "1"
+
+    def read(self, answer: bytes) -> Reading:
+        """Return what `answer` says, or raise `UnusableAnswer`.
+
+        Of several receipts in one picture the first is read, with little confidence.
+        """
+        document, *others = _documents(answer)
+        summary = list(_fields(document.get("SummaryFields")))
+        rows = [list(_fields(row)) for row in _rows(document)]
+        separator = printed.decimal_separator(
+            field.text for fields in (summary, *rows) for field in fields if field.kind in _MONEY_TYPES
+        )
+        receipt, confidence = _summary(summary, separator)
+        items = [item for row in rows if (item := _item(row, separator))]
+        charges = [charge for field in summary if field.kind in _CHARGES and (charge := _charge(field, separator))]
+        receipt["items"] = [
+            *items,
+            *(charge for charge in charges if not any(charge.items() <= one.items() for one in items)),
+        ]
+        if len({_total(one) for one in (document, *others)} - {None}) > 1:
+            confidence["total"] = min(confidence.get("total", 1.0), usable.OF_SEVERAL)
+        return usable.reading({"receipt": receipt, "confidence": confidence})
+
+
+def _documents(answer: bytes) -> list[dict[str, Any]]:
+    try:
+        content = json.loads(answer)
+    except (ValueError, RecursionError) as error:
+        raise UnusableAnswer("the answer is no JSON") from error
+    documents = content.get("ExpenseDocuments") if isinstance(content, dict) else None
+    if not isinstance(documents, list) or not documents or not isinstance(documents[0], dict):
+        raise UnusableAnswer("the answer has no ExpenseDocuments")
+    return list(_objects(documents))
+
+
+def _total(document: dict[str, Any]) -> str | None:
+    """Return what a document prints as its total."""
+    found = _best(list(_fields(document.get("SummaryFields"))), *_AMOUNTS["total"])
+    return found.text if found else None
+
+
+def _rows(document: dict[str, Any]) -> Iterator[Any]:
+    for group in _objects(document.get("LineItemGroups")):
+        for row in _objects(group.get("LineItems")):
+            yield row.get("LineItemExpenseFields")
+
+
+def _fields(found: Any) -> Iterator[_Field]:
+    for entry in _objects(found):
+        kind, value = _object(entry.get("Type")), _object(entry.get("ValueDetection"))
+        text = _text(value.get("Text"))
+        if text and isinstance(kind.get("Text"), str):
+            yield _Field(
+                kind=kind["Text"],
+                text=text,
+                label=_text(_object(entry.get("LabelDetection")).get("Text")),
+                confidence=min(_share(kind.get("Confidence")), _share(value.get("Confidence"))),
+                currency=_text(_object(entry.get("Currency")).get("Code")),
+            )
+
+
+def _summary(fields: list[_Field], separator: printed.Separator | None) -> tuple[dict[str, Any], dict[str, float]]:
+    receipt: dict[str, Any] = {"merchant": {}}
+    confidence: dict[str, float] = {}
+
+    def put(path: str, value: Any, field: _Field) -> None:
+        part, _, name = path.rpartition(".")
+        (receipt[part] if part else receipt)[name] = value
+        confidence[path] = field.confidence
+
+    for path, kinds in _TEXTS.items():
+        if field := _best(fields, *kinds):
+            put(path, " ".join(field.text.split())[:2_000], field)
+    for path, kinds in _AMOUNTS.items():
+        field = _best(fields, *kinds)
+        if field and (value := printed.amount(field.text, separator)) is not None:
+            put(path, abs(value) if path == "discount" else value, field)
+    if field := _best(fields, *_DATES):
+        put("purchase_date", printed.date(field.text), field)
+        put("purchase_time", printed.time(field.text), field)
+    receipt["taxes"] = [tax for field in fields if field.kind == "TAX" and (tax := _tax(field, separator))]
+    currencies = [field for field in fields if re.fullmatch("[A-Z]{3}", field.currency or "")]
+    if field := _best(currencies, "TOTAL") or next(iter(currencies), None):
+        receipt["currency"] = field.currency
+    return receipt, {path: share for path, share in confidence.items() if _has(receipt, path)}
+
+
+def _has(receipt: dict[str, Any], path: str) -> bool:
+    part, _, name = path.rpartition(".")
+    return (receipt[part] if part else receipt).get(name) is not None
+
+
+def _best(fields: list[_Field], *kinds: str) -> _Field | None:
+    """Return the surest field of the first of `kinds` that there is."""
+    for kind in kinds:
+        if found := [field for field in fields if field.kind == kind]:
+            return max(found, key=lambda field: field.confidence)
+    return None
+
+
+def _tax(field: _Field, separator: printed.Separator | None) -> dict[str, Any] | None:
+    value = printed.amount(field.text, separator)
+    if value is None:
+        return None
+    rate = _RATE.search(field.label or "")
+    return {
+        "description": field.label,
+        "rate": Decimal(rate[1].replace(",", ".")) if rate else None,
+        "amount": value,
+    }
+
+
+def _charge(field: _Field, separator: printed.Separator | None) -> dict[str, Any] | None:
+    value = printed.amount(field.text, separator)
+    return None if value is None else {"description": field.label, "amount": value}
+
+
+def _item(row: list[_Field], separator: printed.Separator | None) -> dict[str, Any] | None:
+    texts = {field.kind: field.text for field in row}
+    item = {
+        "description": " ".join(texts.get("ITEM", "").split())[:2_000] or None,
+        "product_code": texts.get("PRODUCT_CODE"),
+        "quantity": printed.amount(texts.get("QUANTITY", ""), separator),
+        "unit_price": printed.amount(texts.get("UNIT_PRICE", ""), separator),
+        "amount": printed.amount(texts.get("PRICE", ""), separator),
+    }
+    return item if any(value is not None for value in item.values()) else None
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, list):
+        yield from (part for part in value if isinstance(part, dict))
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str | None:
+    return value.strip() or None if isinstance(value, str) else None
+
+
+def _share(value: Any) -> float:
+    """Return Textract's 0..100 as a share; what is missing says nothing against the other."""
+    return min(max(float(value) / 100, 0.0), 1.0) if isinstance(value, int | float) else 1.0

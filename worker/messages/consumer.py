@@ -1,0 +1,291 @@
+"""The consumer: permit, receive, work, settle, and the permit is free again.
+
+A permit is taken before a message is received, and given back in one place, when the message's outcome is known. One
+long poll runs while there is little to do; further ones start while receives come back full and end when they do not.
+While the breaker of a dependency is open nothing is received, except one message at a time where a breaker needs
+somebody to probe with. Where every permit is held by receipts that may themselves be at fault, that one is received
+beyond the permits: otherwise a worker full of poison would never meet the receipt that shows the endpoint to be well.
+"""
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from worker.errors import DependencyFault, LeaseLost
+from worker.messages.leases import Lease, LeaseKeeper
+from worker.messages.outcomes import Outcome, Release, Retry
+from worker.messages.permits import Permits
+from worker.messages.queue import BATCH, Queue, Received
+from worker.messages.settlement import Settler
+from worker.resilience.breaker import Breaker
+from worker.resilience.dependency import Dependency
+
+log = structlog.get_logger(__name__)
+
+WITNESSES = BATCH
+"""Messages that may be received beyond the permits while all that is in flight is suspect."""
+LOOK_S = 1.0
+"""Longest time between two looks at whether something else has come to matter."""
+
+Work = Callable[[Received, Lease], Awaitable[Outcome]]
+
+
+class Watcher(Protocol):
+    """Who wants to know what the consumer does."""
+
+    def received(self, requested: int, got: int) -> None:
+        """Take note of a finished receive."""
+        ...
+
+    def busy(self, in_flight: int) -> None:
+        """Take note of how many messages are in flight, after each change."""
+        ...
+
+    def finished(self, received: Received, outcome: Outcome, duration_s: float) -> None:
+        """Take note of a message's outcome."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsumerPolicy:
+    """How the consumer polls and stops."""
+
+    receive_wait_s: int = 20
+    drain_s: float = 20.0
+    """Time that work under way gets after a stop."""
+    poll_grace_s: float = 1.0
+    """Time that a receive under way gets after a stop: cancelling it at once could strand what SQS is handing out."""
+    hand_back_s: float = 3.0
+    """Time that handing back what is left may take."""
+
+
+class _InFlight:
+    """One message being worked on."""
+
+    def __init__(self, lease: Lease, task: "asyncio.Task[Outcome]") -> None:
+        self.lease = lease
+        self.task = task
+
+
+class Consumer:
+    """Works on messages until it is stopped."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        work: Work,
+        *,
+        permits: Permits,
+        leases: LeaseKeeper,
+        settler: Settler,
+        sqs: Dependency,
+        breakers: Sequence[Breaker],
+        policy: ConsumerPolicy,
+        watcher: Watcher,
+        clock: Callable[[], float],
+    ) -> None:
+        """`sqs` is the queue itself as a dependency; `breakers` are those of everything that the work needs."""
+        self._queue = queue
+        self._work = work
+        self._permits = permits
+        self._leases = leases
+        self._settler = settler
+        self._sqs = sqs
+        self._breakers = breakers
+        self._policy = policy
+        self._watcher = watcher
+        self._clock = clock
+        self._stopping = asyncio.Event()
+        self._in_flight: set[_InFlight] = set()
+        self._handlers: set[asyncio.Task[None]] = set()
+        self._helpers: set[asyncio.Task[None]] = set()
+        self._receiving: set[asyncio.Future[None]] = set()
+        self._last_progress = clock()
+
+    @property
+    def in_flight(self) -> int:
+        """Messages being worked on."""
+        return len(self._in_flight)
+
+    @property
+    def progress_at(self) -> float:
+        """When the poller last did what it should, on the clock: it polled, or waited for good reason."""
+        if self._permits.free <= 0 or self._sqs.breaker.open:
+            return self._clock()
+        return self._last_progress
+
+    def stop(self) -> None:
+        """Stop polling at once; `run` returns when what is in flight is done or handed back."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Poll and work until `stop` is called; then drain."""
+        poller = asyncio.create_task(self._poll(), name="poller")
+        stopping = asyncio.create_task(self._stopping.wait(), name="stop")
+        try:
+            await asyncio.wait({poller, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if poller.done():
+                await poller  # it never ends by itself: this raises what ended it
+            await self._end_polls({poller, *self._helpers})
+            await self._drain()
+        finally:
+            stopping.cancel()
+            poller.cancel()
+
+    async def _end_polls(self, polls: "set[asyncio.Task[None]]") -> None:
+        """Let receives under way come back if they do so soon, then cancel them."""
+        if self._receiving:
+            await asyncio.wait(self._receiving, timeout=self._policy.poll_grace_s)
+        for poll in polls:
+            poll.cancel()
+        await asyncio.gather(*polls, return_exceptions=True)
+
+    async def _drain(self) -> None:
+        log.info("consumer.draining", in_flight=self.in_flight, seconds=self._policy.drain_s)
+        if self._handlers:
+            await asyncio.wait(self._handlers, timeout=self._policy.drain_s)
+        for flight in list(self._in_flight):
+            flight.task.cancel()
+        # From here on nothing waits for company: every acknowledgement goes out at once.
+        flushing = asyncio.create_task(self._flush_until_settled(), name="flush")
+        await asyncio.wait({flushing}, timeout=self._policy.hand_back_s)
+        if not flushing.done():
+            log.warning("consumer.left_to_sqs", messages=len(self._handlers))
+            flushing.cancel()
+
+    async def _flush_until_settled(self) -> None:
+        while self._handlers:
+            await self._settler.flush()
+            if self._handlers:  # the flush may have ended the last of them
+                await asyncio.wait(self._handlers, timeout=0.02)
+        await self._settler.flush()
+
+    async def _poll(self) -> None:
+        """Receive for ever, and start helpers while there is more than one receive can bring."""
+        while not self._stopping.is_set():
+            full = await self._receive()
+            if full and self._permits.free >= BATCH and len(self._helpers) < self._most_helpers:
+                helper = asyncio.create_task(self._help(), name="poll-helper")
+                self._helpers.add(helper)
+                helper.add_done_callback(self._helper_ended)
+
+    @property
+    def _most_helpers(self) -> int:
+        return math.ceil(self._permits.most / BATCH) - 1
+
+    async def _help(self) -> None:
+        while not self._stopping.is_set() and await self._receive():
+            pass
+
+    def _helper_ended(self, helper: "asyncio.Task[None]") -> None:
+        self._helpers.discard(helper)
+        if not helper.cancelled() and (error := helper.exception()):
+            log.error("consumer.poll_helper_failed", error=type(error).__name__)
+
+    async def _receive(self) -> bool:
+        """Receive once, when there is a permit and no breaker against it; tell whether the reply was full."""
+        wanted = await self._permitted()
+        if not wanted:
+            return False
+        got = 0
+        calling: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        try:
+            if self._stopping.is_set():
+                return False
+            self._receiving.add(calling)
+            self._last_progress = asked_at = self._clock()
+            messages = await self._ask_for(wanted)
+            got = len(messages)
+            self._last_progress = self._clock()
+            self._watcher.received(wanted, got)
+            for message in messages[:wanted]:
+                self._start(message, asked_at=asked_at)
+        finally:
+            self._receiving.discard(calling)
+            calling.cancel()
+            self._permits.give_back(wanted - min(got, wanted))
+        return got >= wanted
+
+    async def _ask_for(self, wanted: int) -> Sequence[Received]:
+        """Call SQS until it answers; one that fails now and then is no reason to give up, so that counts as empty."""
+        try:
+            return await self._sqs.call(
+                lambda: self._queue.receive(
+                    wanted, wait_s=self._policy.receive_wait_s, visibility_s=self._leases.policy.visibility_s
+                ),
+                work="poller",
+            )
+        except DependencyFault as fault:
+            log.warning("consumer.receive_failed", reason=fault.reason)
+            return ()
+
+    async def _permitted(self) -> int:
+        """Wait until there is a permit and no breaker against it; take permits and return how many: 0 after a stop."""
+        while not self._stopping.is_set():
+            shut = [breaker for breaker in self._breakers if breaker.open]
+            if not shut:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_S):
+                        return await self._permits.take(BATCH)
+            elif any(breaker.wants_work(self.in_flight) for breaker in shut) and self._may_take_one(shut):
+                self._permits.take_one()
+                return 1
+            else:
+                self._last_progress = self._clock()
+                await shut[0].wait_change(LOOK_S)
+        return 0
+
+    def _may_take_one(self, shut: Sequence[Breaker]) -> bool:
+        if self._permits.free > 0:
+            return True
+        return self._permits.free > -WITNESSES and any(breaker.only_suspects(self.in_flight) for breaker in shut)
+
+    def _start(self, received: Received, *, asked_at: float) -> None:
+        lease = self._leases.open(received, asked_at=asked_at)
+        handler = asyncio.create_task(self._handle(received, lease), name=f"message-{received.message_id}")
+        self._handlers.add(handler)
+        handler.add_done_callback(self._handlers.discard)
+
+    async def _handle(self, received: Received, lease: Lease) -> None:
+        """Work on one message and settle it; the permit is free as soon as its outcome is known."""
+        began = self._clock()
+        task = asyncio.create_task(self._outcome(received, lease), name=f"work-{received.message_id}")
+        flight = _InFlight(lease, task)
+        self._in_flight.add(flight)
+        lease.when_lost(task.cancel)
+        self._watcher.busy(self.in_flight)
+        try:
+            try:
+                outcome = await task
+            except asyncio.CancelledError:
+                if _dying():
+                    raise  # there is nobody left to settle with: the message comes back by itself
+                outcome = Release(lease.lost or "shutdown")
+            await self._leases.close(lease)
+        finally:
+            self._in_flight.discard(flight)
+            self._permits.give_back()
+            self._watcher.busy(self.in_flight)
+        self._watcher.finished(received, outcome, self._clock() - began)
+        if lease.lost not in {"expired", "taken"}:  # those belong to somebody else now
+            await self._settler.settle(received, outcome)
+
+    async def _outcome(self, received: Received, lease: Lease) -> Outcome:
+        try:
+            return await self._work(received, lease)
+        except LeaseLost as lost:
+            return Release(str(lost) or "lease_lost")
+        except Exception as error:
+            log.exception("message.failed_unexpectedly", message_id=received.message_id, error=type(error).__name__)
+            return Retry("internal_error")
+
+
+def _dying() -> bool:
+    """Tell whether it is the running task itself that is cancelled, and not merely what it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,0 +1,200 @@
+"""Leases: how long a received message is ours, and the one keeper that extends all of them.
+
+A message stays invisible to others for its visibility timeout, counted from its receive or its last extension. The
+keeper extends everything in flight in batches of ten, early enough that one lost call costs nothing. What cannot be
+extended in time is lost: the work is cancelled before it can write.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from worker.errors import LeaseLost
+from worker.messages.queue import BATCH, EntryFault, Queue, Received
+
+VISIBILITY_CAP_S = 43_200.0
+"""SQS keeps a message invisible for 12 hours in all, counted from its receive, however often it is extended
+(docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html)."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeasePolicy:
+    """How long a lease is and how early it is extended."""
+
+    visibility_s: float = 120
+    heartbeat_s: float = 30
+    """Age of a lease at which it is extended; less than half of `visibility_s`."""
+    cap_s: float = VISIBILITY_CAP_S
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if not 0 < self.heartbeat_s * 2 < self.visibility_s:
+            raise ValueError(
+                f"heartbeat_s must be less than half of visibility_s, not {self.heartbeat_s} of {self.visibility_s}"
+            )
+
+    @property
+    def call_s(self) -> float:
+        """Longest wait for one extension, so that a call which hangs costs no more than one that is lost."""
+        return self.heartbeat_s / 2
+
+    @property
+    def margin_s(self) -> float:
+        """Time before the end of a lease at which it counts as lost, for clocks and calls under way."""
+        return min(2.0, self.visibility_s / 20)
+
+
+class Lease:
+    """One message that is ours for now."""
+
+    def __init__(self, received: Received, *, now: float, policy: LeasePolicy, clock: Callable[[], float]) -> None:
+        self.received = received
+        self.lost: str | None = None
+        """Why it is ours no more."""
+        self.began = now
+        self.ends = now + policy.visibility_s
+        self.due = now + policy.heartbeat_s
+        self._policy = policy
+        self._clock = clock
+        self._on_lost: Callable[[], object] = lambda: None
+        self.closed = False
+        self.extending: asyncio.Future[None] | None = None
+
+    def when_lost(self, action: Callable[[], object]) -> None:
+        """Call `action` at once when the lease is lost."""
+        self._on_lost = action
+
+    def check(self) -> None:
+        """Raise `LeaseLost` unless the message is certainly ours now: asked before everything that is written."""
+        if self.lost is None and self._clock() >= self.ends - self._policy.margin_s:
+            self.lose("expired")
+        if self.lost is not None:
+            raise LeaseLost(self.lost)
+
+    def lose(self, why: str) -> None:
+        """Take note that the message is ours no more, and stop its work."""
+        if self.lost is None and not self.closed:
+            self.lost = why
+            self._on_lost()
+
+    def extended(self, sent: float) -> None:
+        """Take note of an extension whose call was sent at `sent`."""
+        self.ends = sent + self._policy.visibility_s
+        self.due = sent + self._policy.heartbeat_s
+
+    @property
+    def at_cap(self) -> bool:
+        """Tell whether a further extension would pass SQS's 12 hours."""
+        return self._clock() + self._policy.visibility_s >= self.began + self._policy.cap_s
+
+
+class LeaseKeeper:
+    """Extends every open lease until it is closed."""
+
+    def __init__(self, queue: Queue, policy: LeasePolicy, *, clock: Callable[[], float]) -> None:
+        self._queue = queue
+        self._policy = policy
+        self._clock = clock
+        self._leases: set[Lease] = set()
+        self._earlier = asyncio.Event()
+
+    @property
+    def policy(self) -> LeasePolicy:
+        """How leases are kept."""
+        return self._policy
+
+    @property
+    def held(self) -> int:
+        """Leases that are kept now."""
+        return len(self._leases)
+
+    def open(self, received: Received, *, asked_at: float) -> Lease:
+        """Return the lease of `received`, whose receive was asked for at `asked_at`: keeping it starts now."""
+        # A long poll may have waited: the message became ours when the reply was made, which is not before it was sent
+        # and not after now. Counting from the reply is right but for its way over the network.
+        now = self._clock()
+        lease = Lease(
+            received, now=max(asked_at, now - self._policy.margin_s / 2), policy=self._policy, clock=self._clock
+        )
+        self._leases.add(lease)
+        self._earlier.set()
+        return lease
+
+    async def close(self, lease: Lease) -> None:
+        """Stop keeping `lease`: when this returns no extension of it is under way and none will follow."""
+        lease.closed = True
+        self._leases.discard(lease)
+        if lease.extending is not None:
+            await asyncio.shield(lease.extending)
+
+    async def run(self) -> None:
+        """Keep leases for ever; cancelled at the end."""
+        while True:
+            self._earlier.clear()
+            pause = self._pause()
+            try:
+                async with asyncio.timeout(pause):
+                    await self._earlier.wait()
+            except TimeoutError:
+                pass
+            await self.keep()
+
+    def _pause(self) -> float | None:
+        if not self._leases:
+            return None
+        return max(0.01, min(lease.due for lease in self._leases) - self._clock())
+
+    async def keep(self) -> None:
+        """Extend what is due, and give up what is past saving."""
+        now = self._clock()
+        due: list[Lease] = []
+        for lease in list(self._leases):
+            if now >= lease.ends - self._policy.margin_s:
+                self._give_up(lease, "expired")
+            elif lease.due <= now and lease.at_cap:
+                self._give_up(lease, "visibility_cap")
+            elif lease.due <= now:
+                due.append(lease)
+        # Extensions ride along with those that are due, so that leases come to share their calls.
+        if due:
+            soon = now + self._policy.heartbeat_s / 4
+            riders = (lease for lease in self._leases if now < lease.due <= soon and not lease.at_cap)
+            due += sorted(riders, key=lambda lease: lease.due)[: -len(due) % BATCH]
+        batches = [due[at : at + BATCH] for at in range(0, len(due), BATCH)]
+        await asyncio.gather(*(self._extend(batch) for batch in batches))
+
+    def _give_up(self, lease: Lease, why: str) -> None:
+        self._leases.discard(lease)
+        lease.lose(why)
+
+    async def _extend(self, batch: list[Lease]) -> None:
+        batch = [lease for lease in batch if not lease.closed]  # since it became due, its outcome may have come
+        if not batch:
+            return
+        sent = self._clock()
+        under_way: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        for lease in batch:
+            lease.extending = under_way
+        try:
+            async with asyncio.timeout(self._policy.call_s):
+                faults = await self._queue.change_visibility(
+                    [(lease.received.receipt_handle, self._policy.visibility_s) for lease in batch]
+                )
+        except Exception as error:  # noqa: BLE001 - whatever it was, the next round tries again while the lease lasts
+            log.warning("lease.extension_failed", messages=len(batch), error=type(error).__name__)
+            faults = [EntryFault("CallFailed", senders=False)] * len(batch)
+        finally:
+            under_way.set_result(None)
+            for lease in batch:
+                lease.extending = None
+        for lease, fault in zip(batch, faults, strict=True):
+            if fault is None:
+                lease.extended(sent)
+            elif fault.senders:
+                self._give_up(lease, "taken")
+            else:
+                lease.due = self._clock() + self._policy.heartbeat_s / 8

@@ -1,0 +1,237 @@
+"""Checks: what a model read has to add up before it is believed without a person looking at it.
+
+Whatever endpoint answered, the same questions are put to its answer. A check never changes a value: it says what does
+not fit, in a sentence for a person, with a weight between 0 (no doubt) and 1 (not to be believed). Weights and the
+model's own confidences give one number; a threshold on it decides between `extracted` and `needs_review`.
+
+A card's last four digits and the pattern of times and codes need no check here: `Receipt` refuses others.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import accumulate, groupby, product
+from typing import Final, Literal
+
+from worker.receipts.currency import DECIMALS, rounding_tolerance
+from worker.receipts.receipt import Item, Reading, Receipt
+
+EARLIEST: Final = dt.date(1990, 1, 1)
+"""An older date on a receipt is a misread one."""
+
+DEFAULT_THRESHOLD: Final = 0.8
+"""From this confidence on a record counts as extracted."""
+
+UNSTATED: Final = 0.9
+"""The confidence assumed for a field that the model read without saying how sure it is."""
+
+LARGEST_TOTAL: Final = Decimal(100_000)
+"""A total above this many units needs a look; where the units are small, above a thousand times as many."""
+
+_SMALL_UNITS = """
+ARS CLP COP CRC HUF IDR INR IQD IRR ISK JPY KHR KRW KZT LAK LBP MMK MNT NGN PKR PYG RSD RUB RWF TZS UGX UZS VND XAF XOF
+"""
+_LONGEST_RUN: Final = 25
+
+Decision = Literal["extracted", "needs_review"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that does not fit: the check's name, a sentence for a person, and how much doubt it casts (0 to 1)."""
+
+    name: str
+    message: str
+    weight: float
+
+    def __post_init__(self) -> None:
+        """Refuse a weight that is no share."""
+        if not 0 <= self.weight <= 1:
+            raise ValueError(f"weight of {self.name} must lie between 0 and 1, not {self.weight}")
+
+
+def check(receipt: Receipt, *, today: dt.date, left_out: Sequence[str] = ()) -> tuple[Finding, ...]:
+    """Give what does not fit in `receipt`, in a fixed order.
+
+    `today` is the date in UTC; `left_out` names the fields that the reading lacks though they stand on the receipt.
+    """
+    return (*_left_out(left_out), *_date(receipt, today), *(finding for one in _CHECKS for finding in one(receipt)))
+
+
+def confidence(reading: Reading, findings: Iterable[Finding]) -> float:
+    """Give how far the reading may be believed, between 0 and 1.
+
+    The total's confidence is the start, since a wrong total is the costliest error; a doubtful date or merchant takes
+    away up to half. Every finding then takes away its share of what is left.
+    """
+    if reading.receipt.total is None:
+        return 0.0
+    stated = reading.confidence
+    left = min(
+        stated.get("total", UNSTATED),
+        0.5 + stated.get("purchase_date", UNSTATED) / 2 if reading.receipt.purchase_date else 1.0,
+        0.5 + stated.get("merchant.name", UNSTATED) / 2 if reading.receipt.merchant.name else 1.0,
+    )
+    for finding in findings:
+        left *= 1 - finding.weight
+    return left
+
+
+def decide(reading: Reading, findings: Iterable[Finding], *, threshold: float = DEFAULT_THRESHOLD) -> Decision:
+    """Say whether the reading counts as extracted or a person should look; without a total a person always should."""
+    if reading.receipt.total is None:
+        return "needs_review"
+    return "extracted" if confidence(reading, findings) >= threshold else "needs_review"
+
+
+def _left_out(paths: Sequence[str]) -> Iterator[Finding]:
+    if paths:
+        named = ", ".join(paths)
+        yield Finding("fields_left_out", f"Not read whole, or answered with what makes no sense: {named}.", 0.25)
+
+
+def _date(receipt: Receipt, today: dt.date) -> Iterator[Finding]:
+    date = receipt.purchase_date
+    if date is None:
+        yield Finding("date_missing", "No date was read.", 0.05)
+    elif date > today + dt.timedelta(days=1):  # it may be tomorrow already where the shop is
+        yield Finding("date_in_future", f"The date {date} lies in the future.", 0.6)
+    elif date < EARLIEST:
+        yield Finding("date_too_old", f"The date {date} lies before {EARLIEST.year}.", 0.6)
+
+
+def _total(receipt: Receipt) -> Iterator[Finding]:
+    total = receipt.total
+    if total is None:
+        yield Finding("total_missing", "No total was read.", 1.0)
+        return
+    if total == 0:
+        yield Finding("total_zero", "The total is zero.", 0.4)
+    elif total < 0:
+        yield Finding("total_negative", "The total is negative: a refund, or a misread sign.", 0.4)
+    small_units = receipt.currency in _SMALL_UNITS.split() if receipt.currency else total == int(total)
+    if abs(total) > (LARGEST_TOTAL * 1000 if small_units else LARGEST_TOTAL):
+        yield Finding("total_too_large", f"A total of {total} is unusual for a receipt.", 0.5)
+    decimals = DECIMALS.get(receipt.currency or "", 3)
+    if total != round(total, decimals):
+        yield Finding(
+            "total_decimals", f"The total {total} has more decimals than {receipt.currency or 'any currency'}.", 0.4
+        )
+
+
+def _merchant(receipt: Receipt) -> Iterator[Finding]:
+    name = receipt.merchant.name
+    if name is None:
+        yield Finding("merchant_missing", "No merchant was read.", 0.05)
+    elif not any(letter.isalpha() for letter in name):
+        yield Finding("merchant_no_name", "The merchant's name has no letter.", 0.2)
+
+
+def _currency(receipt: Receipt) -> Iterator[Finding]:
+    if receipt.currency is not None and receipt.currency not in DECIMALS:
+        yield Finding("currency_unknown", f"{receipt.currency} is no currency code of ISO 4217.", 0.3)
+
+
+def _items(receipt: Receipt) -> Iterator[Finding]:
+    wrong = [item for item in receipt.items if _multiplies(item, receipt.currency) is False]
+    if wrong:
+        yield Finding(
+            "item_arithmetic",
+            f"In {len(wrong)} of {len(receipt.items)} items quantity times unit price is not the amount.",
+            0.1,
+        )
+    few = len(receipt.items) <= _LONGEST_RUN
+    run = 0 if few else max(len(list(same)) for _, same in groupby(receipt.items))
+    if run > _LONGEST_RUN:
+        yield Finding("items_repeat", f"The same item comes {run} times in a row: the model may have looped.", 0.5)
+    yield from _items_sum(receipt)
+
+
+def _multiplies(item: Item, currency: str | None) -> bool | None:
+    if item.quantity is None or item.unit_price is None or item.amount is None:
+        return None
+    return abs(abs(item.quantity * item.unit_price) - abs(item.amount)) <= rounding_tolerance(currency)
+
+
+def _items_sum(receipt: Receipt) -> Iterator[Finding]:
+    """Compare the items with the subtotal or, without one, with what the total leaves for them."""
+    amounts = [item.amount for item in receipt.items if item.amount is not None]
+    against = receipt.subtotal if receipt.subtotal is not None else receipt.total
+    if len(amounts) != len(receipt.items) or not amounts or against is None:
+        return
+    if _charged_below(receipt):
+        return
+    parts = (_taxes_sum(receipt), _or_zero(receipt.discount), _or_zero(receipt.tip))
+    if not _reaches(sum(amounts, Decimal(0)), against, (*parts, *(-part for part in parts)), receipt.currency):
+        name = "subtotal" if receipt.subtotal is not None else "total"
+        yield Finding(f"items_against_{name}", f"The items add up to {sum(amounts)}, the {name} is {against}.", 0.1)
+
+
+def _charged_below(receipt: Receipt) -> Decimal:
+    """Give what the items after the subtotal come to: a service charge or a fee for delivery is charged there.
+
+    Zero where the items do not say so: the first of them add up to the subtotal, and all lead to the total.
+    """
+    amounts = [item.amount for item in receipt.items]
+    if receipt.subtotal is None or receipt.total is None or None in amounts:
+        return Decimal(0)
+    sums = list(accumulate(_or_zero(amount) for amount in amounts))
+    tolerance = rounding_tolerance(receipt.currency)
+    above = next((number for number, done in enumerate(sums) if abs(done - receipt.subtotal) <= tolerance), None)
+    if above is None:
+        return Decimal(0)
+    below = sums[-1] - sums[above]
+    reached = _reaches(receipt.subtotal + below, receipt.total, _parts(receipt), receipt.currency)
+    return below if reached else Decimal(0)
+
+
+def _taxes(receipt: Receipt) -> Iterator[Finding]:
+    tolerance = rounding_tolerance(receipt.currency)
+    for tax in receipt.taxes:
+        name = tax.description or "tax"
+        if tax.amount is None:
+            continue
+        if tax.rate is not None and tax.net is not None:
+            # some shops print the amount with tax where others print the net
+            due = (tax.net * tax.rate / 100, tax.net * tax.rate / (100 + abs(tax.rate)))
+            if min(abs(one - tax.amount) for one in due) > tolerance:
+                yield Finding("tax_against_rate", f"{name}: {tax.rate} % of {tax.net} is not {tax.amount}.", 0.15)
+        if receipt.total is not None and abs(tax.amount) > abs(receipt.total):
+            yield Finding("tax_above_total", f"{name}: {tax.amount} is more than the total {receipt.total}.", 0.4)
+
+
+def _taxes_sum(receipt: Receipt) -> Decimal:
+    return sum((tax.amount for tax in receipt.taxes if tax.amount is not None), Decimal(0))
+
+
+def _or_zero(amount: Decimal | None) -> Decimal:
+    return Decimal(0) if amount is None else amount
+
+
+def _sums(receipt: Receipt) -> Iterator[Finding]:
+    """Compare subtotal, taxes, discount, tip and charges with the total; any may be in the subtotal already."""
+    if receipt.total is None or receipt.subtotal is None:
+        return
+    reached = _reaches(receipt.subtotal, receipt.total, _parts(receipt), receipt.currency)
+    if not reached and not _charged_below(receipt):
+        yield Finding(
+            "sums_against_total",
+            f"Subtotal {receipt.subtotal}, taxes, discount and tip do not give the total {receipt.total}.",
+            0.35,
+        )
+
+
+def _parts(receipt: Receipt) -> tuple[Decimal, ...]:
+    """Give what leads from the subtotal to the total."""
+    return (_taxes_sum(receipt), -abs(_or_zero(receipt.discount)), _or_zero(receipt.tip))
+
+
+def _reaches(start: Decimal, goal: Decimal, parts: Iterable[Decimal], currency: str | None) -> bool:
+    """Say whether `start` plus some of `parts` is `goal`, to the smallest coin."""
+    tolerance = rounding_tolerance(currency)
+    choices = product(*((Decimal(0), part) for part in parts if part))
+    return any(abs(start + sum(chosen, Decimal(0)) - goal) <= tolerance for chosen in choices)
+
+
+_CHECKS: tuple[Callable[[Receipt], Iterator[Finding]], ...] = (_total, _merchant, _currency, _items, _taxes, _sums)

@@ -1,0 +1,1 @@
+"""What the worker serves over HTTP, and what it tells the platform that it runs on."""

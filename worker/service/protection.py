@@ -1,0 +1,95 @@
+"""ECS task protection: a scale-in never takes a task that is working.
+
+The agent is called on the edges only, from idle to busy and back, and once in a while to renew; a call that fails
+costs nothing but the protection. A protected task gets no SIGTERM on scale-in or deployment, so protection ends soon
+after the work does (docs.aws.amazon.com/AmazonECS/latest/developerguide/task-scale-in-protection-endpoint.html).
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+
+import aiohttp
+import structlog
+
+log = structlog.get_logger(__name__)
+
+EXPIRES_MINUTES = 10
+"""A protection that is not renewed ends by itself, so that a task which hangs can be taken (1 to 2,880 minutes)."""
+RENEW_S = 240.0
+IDLE_S = 5.0
+"""So long without work before protection is given up: queues often pause for a moment."""
+TIMEOUT_S = 5.0
+RETRY_S = 10.0
+
+
+def agent_url() -> str | None:
+    """Return the address of ECS's agent, or None where there is none."""
+    uri = os.environ.get("ECS_AGENT_URI")
+    return f"{uri.rstrip('/')}/task-protection/v1/state" if uri else None
+
+
+class TaskProtection:
+    """Keeps the task protected while it is busy."""
+
+    def __init__(self, url: str, *, clock: Callable[[], float]) -> None:
+        self._url = url
+        self._clock = clock
+        self._busy = False
+        self._protected_at: float | None = None
+        self._changed = asyncio.Event()
+
+    def busy(self, in_flight: int) -> None:
+        """Take note of how many messages are in flight."""
+        if (in_flight > 0) != self._busy:
+            self._busy = in_flight > 0
+            self._changed.set()
+
+    async def run(self) -> None:
+        """Follow the edges for ever; cancelled at the end, when protection is given up."""
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session:
+            try:
+                while True:
+                    self._changed.clear()  # before the step: an edge during its call must not be missed
+                    pause = await self._step(session)
+                    await self._pause(pause)
+            finally:
+                if self._protected_at is not None:
+                    await self._put(session, protect=False)
+
+    async def _step(self, session: aiohttp.ClientSession) -> float | None:
+        """Bring the agent up to date; return after how many seconds to look again, None for not before an edge."""
+        if self._busy:
+            if self._protected_at is None or self._clock() - self._protected_at >= RENEW_S:
+                self._protected_at = self._clock() if await self._put(session, protect=True) else None
+            return RETRY_S if self._protected_at is None else RENEW_S
+        if self._protected_at is None:
+            return None
+        await self._pause(IDLE_S)
+        if self._still_idle() and await self._put(session, protect=False):
+            self._protected_at = None
+        return RETRY_S if self._protected_at is not None else None
+
+    def _still_idle(self) -> bool:
+        return not self._busy
+
+    async def _pause(self, seconds: float | None) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+
+    async def _put(self, session: aiohttp.ClientSession, *, protect: bool) -> bool:
+        body: dict[str, object] = {"ProtectionEnabled": protect}
+        if protect:
+            body["ExpiresInMinutes"] = EXPIRES_MINUTES
+        try:
+            async with session.put(self._url, json=body) as reply:
+                answer = await reply.json(content_type=None)
+                if reply.status == 200 and "protection" in answer:
+                    return True
+                log.warning("protection.refused", status=reply.status)
+        except (aiohttp.ClientError, TimeoutError, ValueError, TypeError) as error:
+            log.warning("protection.failed", error=type(error).__name__)
+        return False

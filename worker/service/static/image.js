@@ -1,0 +1,147 @@
+// The picture of a receipt: zoomed, turned and moved; what a browser cannot show is shown as the worker prepared it.
+
+import { call } from "./api.js";
+import { h, replace } from "./dom.js";
+
+const SHOWN = new Set(["image/jpeg", "image/png", "image/webp", "image/gif"]);
+
+export function viewer(id) {
+  const state = { scale: 1, turn: 0, x: 0, y: 0, blob: null, page: 1, pages: 1 };
+  const image = h("img", { alt: "The receipt as it was uploaded", draggable: "false" });
+  const note = h("p", { class: "picture-note" });
+  const stage = h("div", { class: "stage", tabindex: "0", role: "group", "aria-label": "Image; plus and minus zoom, arrow keys move, t turns" }, image, note);
+  const button = (label, text, action) => h("button", { type: "button", class: "quiet icon", "aria-label": label, title: label, onclick: action }, text);
+  const pages = h("span", { class: "pages", hidden: true });
+  const open = h("a", { class: "button quiet", target: "_blank", rel: "noopener noreferrer", hidden: true }, "Open");
+  const tools = h(
+    "div", { class: "tools", role: "toolbar", "aria-label": "Image" },
+    button("Zoom out", "−", () => zoom(0.8)), button("Zoom in", "+", () => zoom(1.25)), button("Whole image", "⤢", reset),
+    button("Turn", "↻", turn), pages, open,
+  );
+  const element = h("figure", { class: "picture" }, stage, tools);
+
+  function draw() {
+    image.style.transform = `translate(${state.x}px, ${state.y}px) rotate(${state.turn}deg) scale(${state.scale * fit()})`;
+  }
+
+  // A picture that lies on its side must fit as it stands.
+  function fit() {
+    if (state.turn % 180 === 0 || !image.offsetWidth) return 1;
+    return Math.min(stage.clientWidth / image.offsetHeight, stage.clientHeight / image.offsetWidth, 1.6);
+  }
+
+  function zoom(by, at) {
+    const before = state.scale;
+    state.scale = Math.min(12, Math.max(1, state.scale * by));
+    const grown = state.scale / before;
+    if (at) {
+      state.x = at.x - (at.x - state.x) * grown;
+      state.y = at.y - (at.y - state.y) * grown;
+    } else {
+      state.x *= grown;
+      state.y *= grown;
+    }
+    if (state.scale === 1) state.x = state.y = 0;
+    draw();
+  }
+
+  function reset() {
+    Object.assign(state, { scale: 1, x: 0, y: 0, turn: 0 });
+    draw();
+  }
+
+  function turn() {
+    state.turn = (state.turn + 90) % 360;
+    draw();
+  }
+
+  const fromMiddle = (event) => {
+    const box = stage.getBoundingClientRect();
+    return { x: event.clientX - box.left - box.width / 2, y: event.clientY - box.top - box.height / 2 };
+  };
+  stage.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    zoom(Math.exp(-event.deltaY / 300), fromMiddle(event));
+  }, { passive: false });
+  stage.addEventListener("dblclick", (event) => (state.scale > 1 ? reset() : zoom(2.5, fromMiddle(event))));
+  const touches = new Map();
+  stage.addEventListener("pointerdown", (event) => {
+    if (event.target.closest("a, button")) return;
+    stage.setPointerCapture(event.pointerId);
+    touches.set(event.pointerId, event);
+  });
+  stage.addEventListener("pointermove", (event) => {
+    const before = touches.get(event.pointerId);
+    if (!before) return;
+    const others = [...touches.values()].filter((one) => one.pointerId !== event.pointerId);
+    if (others.length === 1) {
+      const distance = (one) => Math.hypot(one.clientX - others[0].clientX, one.clientY - others[0].clientY);
+      zoom(distance(event) / Math.max(1, distance(before)), fromMiddle(event));
+    } else if (state.scale > 1) {
+      state.x += event.clientX - before.clientX;
+      state.y += event.clientY - before.clientY;
+      draw();
+    }
+    touches.set(event.pointerId, event);
+  });
+  for (const name of ["pointerup", "pointercancel"]) stage.addEventListener(name, (event) => touches.delete(event.pointerId));
+  stage.addEventListener("keydown", (event) => {
+    const by = { ArrowLeft: [40, 0], ArrowRight: [-40, 0], ArrowUp: [0, 40], ArrowDown: [0, -40] }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    state.x += by[0];
+    state.y += by[1];
+    draw();
+  });
+  image.addEventListener("load", () => { stage.classList.add("loaded"); draw(); });
+  image.addEventListener("error", () => {
+    if (!state.blob && image.src && !state.tried) prepared();
+    else tell("This file cannot be shown.");
+  });
+
+  function tell(text) {
+    image.hidden = true;
+    note.textContent = text;
+  }
+
+  async function prepared() {
+    state.tried = true;
+    try {
+      const blob = await call(`/receipts/${id}/preview`, { raw: true, query: { page: state.page } });
+      if (state.blob) URL.revokeObjectURL(state.blob);
+      state.blob = URL.createObjectURL(blob);
+      image.hidden = false;
+      image.src = state.blob;
+    } catch (error) {
+      tell(error.message);
+    }
+  }
+
+  function drawPages() {
+    pages.hidden = state.pages < 2;
+    if (pages.hidden) return;
+    const go = (by) => () => {
+      state.page = Math.min(state.pages, Math.max(1, state.page + by));
+      drawPages();
+      prepared();
+    };
+    replace(pages, button("Page before", "‹", go(-1)), `${state.page} / ${state.pages}`, button("Next page", "›", go(1)));
+  }
+
+  async function load(record) {
+    state.pages = Math.min(record.pages ?? 1, 10);
+    drawPages();
+    try {
+      const link = await call(`/receipts/${id}/image`);
+      open.href = link.url;
+      open.hidden = false;
+      if (SHOWN.has(record.media_type)) image.src = link.url;
+      else if (record.media_type) await prepared();
+      else tell("This file is no image that can be shown.");
+    } catch (error) {
+      tell(error.message);
+    }
+  }
+
+  return { element, load, zoom, reset, turn, close() { if (state.blob) URL.revokeObjectURL(state.blob); } };
+}
