@@ -205,7 +205,8 @@ async def test_a_change_to_what_is_not_the_newest_is_refused(aws: Aws, api: Clie
     await put(aws, [record(1)])
     url = path(record(1).document, "/corrections")
     statuses = [
-        (await api.patch(url, json={"corrections": {"total": total}, "revision": 1})).status for total in ("1.50", "2.50")
+        (await api.patch(url, json={"corrections": {"total": total}, "revision": 1})).status
+        for total in ("1.50", "2.50")
     ]
     assert statuses == [200, 409]
     assert (await stored(aws, record(1).document)).revision == 2
