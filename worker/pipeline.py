@@ -9,7 +9,6 @@ import contextlib
 import datetime as dt
 import hashlib
 import time
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-TRACE_NAMESPACE = uuid.UUID("6e2b1c3a-6a44-5f0c-9c53-0d6f6f1d9a57")
 BUSY_PAUSE_S = 1.0
 """Pause between two looks at a content that somebody else has claimed, seconds."""
 KEEP_S = 1.5
