@@ -54,6 +54,7 @@ MALFORMED: dict[str, Callable[[Aws], str]] = {
     "no_records": lambda _: '{"Records": []}',
     "not_an_s3_record": lambda _: '{"Records": [{"eventSource": "aws:sqs"}]}',
     "no_upload_named": lambda aws: event(aws, ""),
+    "bad_bucket": lambda aws: event(aws, "a.jpg").replace(aws.resources.bucket, "no bucket's name"),
     "key_too_long": lambda aws: event(aws, "k" * (MAX_KEY_BYTES + 1)),
     "bad_key": lambda aws: event(aws, "%FF%FE"),
     "no_replay_id": lambda _: '{"kind": "receipts.replay"}',

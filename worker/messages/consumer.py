@@ -105,7 +105,7 @@ class Consumer:
         self._handlers: set[asyncio.Task[None]] = set()
         self._helpers: set[asyncio.Task[None]] = set()
         self._receiving: set[asyncio.Future[None]] = set()
-        self._last_progress = clock()
+        self._last_progress = self._newest = clock()
 
     @property
     def in_flight(self) -> int:
@@ -232,7 +232,7 @@ class Consumer:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_S):
                         return await self._permits.take(BATCH)
-            elif any(breaker.wants_work(self.in_flight) for breaker in shut) and self._may_take_one(shut):
+            elif self._may_take_one(shut):
                 self._permits.take_one()
                 return 1
             else:
@@ -241,11 +241,14 @@ class Consumer:
         return 0
 
     def _may_take_one(self, shut: Sequence[Breaker]) -> bool:
+        """Tell whether one message is wanted though breakers are open, within the permits or as a witness beyond."""
+        flying, newest = self.in_flight, self._newest
         if self._permits.free > 0:
-            return True
-        return self._permits.free > -WITNESSES and any(breaker.only_suspects(self.in_flight) for breaker in shut)
+            return any(breaker.wants_work(flying, newest=newest) for breaker in shut)
+        return self._permits.free > -WITNESSES and any(b.wants_witness(flying, newest=newest) for b in shut)
 
     def _start(self, received: Received, *, asked_at: float) -> None:
+        self._newest = self._clock()
         lease = self._leases.open(received, asked_at=asked_at)
         handler = asyncio.create_task(self._handle(received, lease), name=f"message-{received.message_id}")
         self._handlers.add(handler)

@@ -6,6 +6,7 @@ our own replay command. Anything else is `Malformed`, with a reason for whoever 
 
 import datetime as dt
 import json
+import re
 from dataclasses import dataclass
 from string import hexdigits
 from typing import Any
@@ -18,9 +19,12 @@ from worker.receipts.document import SEQUENCER_WIDTH, Upload
 REPLAY_KIND = "receipts.replay"
 MAX_KEY_BYTES = 1_024
 """S3's limit of a key in UTF-8 (docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html)."""
-MAX_BUCKET_BYTES = 255
-"""What the oldest buckets of us-east-1 may have
-(docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html)."""
+BUCKET = re.compile(r"(?=.*[a-z0-9])[a-z0-9._-]{1,255}", re.ASCII | re.IGNORECASE)
+"""What a bucket may be called, the oldest of us-east-1 included
+(docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html). S3's clients take no other, or take it for an
+address elsewhere (an ARN)."""
+MAX_REPLAY_ID_BYTES = 1_024
+"""It is kept in the record, which has room for that, whoever wrote the command."""
 MAX_ENVELOPES = 3
 """SNS in EventBridge in SNS is the deepest nesting that anybody could want."""
 
@@ -165,6 +169,8 @@ def _replay(content: dict[str, Any]) -> Upload:
     replay_id = content.get("replay_id")
     if not isinstance(replay_id, str) or not replay_id:
         raise Malformed("no_replay_id", "a replay command needs a replay_id")
+    if len(_utf8(replay_id)) > MAX_REPLAY_ID_BYTES:
+        raise Malformed("bad_replay_id", f"a replay_id has {MAX_REPLAY_ID_BYTES} bytes at most")
     return _upload(
         bucket=content.get("bucket"),
         key=content.get("key"),
@@ -215,7 +221,7 @@ def _upload(
 ) -> Upload:
     if not isinstance(bucket, str) or not bucket or not isinstance(key, str) or not key:
         raise Malformed("no_upload_named", "the bucket's name or the object's key is missing")
-    if len(_utf8(bucket)) > MAX_BUCKET_BYTES:
+    if not BUCKET.fullmatch(bucket):
         raise Malformed("bad_bucket", "S3 has no bucket of such a name")
     if len(_utf8(key)) > MAX_KEY_BYTES:
         raise Malformed("key_too_long", f"S3 has no key of more than {MAX_KEY_BYTES} bytes")
@@ -237,7 +243,7 @@ def _utf8(name: str) -> bytes:
     try:
         return name.encode()
     except UnicodeEncodeError as error:
-        raise Malformed("bad_name", "a bucket or key is not UTF-8") from error
+        raise Malformed("bad_name", "a key or replay_id is not UTF-8") from error
 
 
 def _text(value: Any) -> str | None:

@@ -17,6 +17,8 @@ THROTTLE_PATIENCE_S = 5.0
 """So long with nothing but throttles, and the dependency counts as down; before that, the limit is merely too high."""
 SUSPECT_PAUSE_FACTOR = 20.0
 """A receipt that alone meets faults probes this much less often in the end than an outage does."""
+WITNESS_PATIENCE_S = 10.0
+"""So long without a new witness, and none counts as coming: what else is in flight may wait for a suspect itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +70,7 @@ class Breaker:
         self._streak = 0
         self._throttles = 0
         self._suspects: set[str] = set()  # the works of the latest faults, while all of them may be the receipt's doing
+        self._suspected_at = clock()  # when the newest of them came to be one
         self._last_success = clock()
         self._probes = 0
         self._probing = False
@@ -85,13 +88,25 @@ class Breaker:
         """When a call last succeeded, on the clock."""
         return self._last_success
 
-    def wants_work(self, in_flight: int) -> bool:
-        """Tell whether an open breaker needs a receipt beside the `in_flight` ones: to probe with, or as a witness."""
-        return self.only_suspects(in_flight) if self._suspects else self.open and not self._waiting and in_flight < 2
+    def wants_work(self, in_flight: int, *, newest: float) -> bool:
+        """Tell whether an open breaker needs a receipt beside the `in_flight` ones: to probe with, or as a witness.
 
-    def only_suspects(self, in_flight: int) -> bool:
-        """Tell whether an open breaker has met nothing but suspects, and all of `in_flight` receipts are."""
-        return self.open and in_flight <= len(self._suspects)
+        `newest` is when the newest of them came, on the clock.
+        """
+        if self._suspects:
+            return self.wants_witness(in_flight, newest=newest)
+        return self.open and not self._waiting and in_flight < 2
+
+    def wants_witness(self, in_flight: int, *, newest: float) -> bool:
+        """Tell whether an open breaker has met nothing but suspects, and none of the `in_flight` will be its witness.
+
+        Either all of them are suspects, or the others have had time enough: a copy of a suspect's picture, say, waits
+        for the suspect.
+        """
+        if not self.open or not self._suspects:
+            return False
+        waited_s = self._clock() - max(self._suspected_at, newest)
+        return in_flight <= len(self._suspects) or waited_s >= WITNESS_PATIENCE_S
 
     @asynccontextmanager
     async def admit(self, work: str) -> AsyncIterator[Admission]:
@@ -156,7 +171,9 @@ class Breaker:
         self._streak += 1
         self._throttles = self._throttles + 1 if throttled else 0
         if suspect:
-            self._suspects.add(admission.work)
+            if admission.work not in self._suspects:
+                self._suspects.add(admission.work)
+                self._suspected_at = self._clock()
         else:
             self._suspects.clear()
         if self.open:

@@ -29,9 +29,10 @@ THROTTLES = frozenset(
 """Codes that ask for fewer calls. SageMaker sends ThrottlingException as HTTP 400
 (github.com/opensearch-project/ml-commons/issues/2429), so it is the code that counts, not the status."""
 
-NO_SUCH_OBJECT = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404", "405", "MethodNotAllowed"})
-"""S3's answers for what is not there; 405 is a version that is a delete marker
-(docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html)."""
+NO_SUCH_BUCKET = frozenset({"NoSuchBucket", "InvalidBucketName"})
+NO_SUCH_OBJECT = NO_SUCH_BUCKET | {"NoSuchKey", "NoSuchVersion", "404", "405", "MethodNotAllowed", "InvalidArgument"}
+"""S3's answers for what is not there; 405 is a version that is a delete marker, InvalidArgument one that cannot be
+(docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, …/API/ErrorResponses.html)."""
 
 TRANSPORT = (
     HTTPClientError,
@@ -57,15 +58,21 @@ def classify(dependency: str, error: Exception) -> Exception:
     if isinstance(error, ClientError):
         return _client_error(dependency, error)
     if isinstance(error, TimeoutError):
-        return DependencyFault(dependency, "timeout")
+        return _timeout(dependency, "")
     if isinstance(error, NoCredentialsError):
         return DependencyFault(dependency, "no_credentials")
     if isinstance(error, TRANSPORT):
-        timed_out = "Timeout" in type(error).__name__
-        return DependencyFault(dependency, "timeout" if timed_out else "connection", type(error).__name__)
+        name = type(error).__name__
+        return _timeout(dependency, name) if "Timeout" in name else DependencyFault(dependency, "connection", name)
     if isinstance(error, BotoCoreError):
-        return DependencyFault(dependency, "client_error", type(error).__name__)
+        return SuspectFault(dependency, "client_error", type(error).__name__)
     return error
+
+
+def _timeout(dependency: str, detail: str) -> DependencyFault:
+    """Return the fault of a call that took too long; an endpoint's may be one receipt's doing: a model without end."""
+    kind = SuspectFault if dependency == "sagemaker" and "Connect" not in detail else DependencyFault
+    return kind(dependency, "timeout", detail)
 
 
 def _client_error(dependency: str, error: ClientError) -> Exception:
@@ -76,7 +83,7 @@ def _client_error(dependency: str, error: ClientError) -> Exception:
     if code == "ModelError":
         return _model_error(dependency, error.response)
     if dependency == "s3" and (code in NO_SUCH_OBJECT or status == 404):
-        return Rejected("no_such_bucket" if code == "NoSuchBucket" else "no_such_object")
+        return Rejected("no_such_bucket" if code in NO_SUCH_BUCKET else "no_such_object")
     if dependency == "s3" and code == "InvalidObjectState":
         return Rejected("archived", "the object is in an archive class; restore it and upload it again")
     if status >= 500 or status == 0:
@@ -108,8 +115,10 @@ def _model_error(dependency: str, response: Any) -> Exception:
     original = _original_status(response)
     if original == 429:
         return Throttled(dependency, "throttled", "ModelError 429")
-    if original in {502, 503, 504}:
+    if original == 503:
         return DependencyFault(dependency, "model_unavailable", f"status {original}")
+    if original in {502, 504}:  # what a container's own proxy says while its server is down, or has just died of this
+        return SuspectFault(dependency, "model_unavailable", f"status {original}")
     if 400 <= original < 500 and original != 408:
         return Failed("model_refused", f"the model answered with status {original}")
     return SuspectFault(dependency, "model_error", f"status {original}")

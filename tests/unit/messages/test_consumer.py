@@ -1,6 +1,7 @@
 """The consumer in virtual time, on a queue in memory."""
 
 import asyncio
+import contextlib
 import heapq
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -264,6 +265,39 @@ def test_receipts_that_the_model_never_takes_hold_up_nobody(poison: int) -> None
             bench.queue.send(*(f"poison-{number}" for number in range(poison)))
             await asyncio.sleep(600)
             assert bench.watcher.outcomes == {}  # nobody has shown yet that the model is well
+            came = virtual.now()
+            bench.queue.send("good")
+            await until(lambda: "good" in bench.watcher.done_at)
+            return bench.watcher.done_at["good"] - came
+
+    assert virtual.run(main()) <= 60
+
+
+@pytest.mark.parametrize("waits_for_the_first", [False, True])
+def test_copies_of_a_receipt_that_the_model_never_takes_hold_up_nobody(*, waits_for_the_first: bool) -> None:
+    """A message that comes twice and fails each time, its copy asking too or waiting for its claim, stops no other."""
+
+    async def main() -> float:
+        model = dependency("sagemaker")
+        claim = asyncio.Lock()
+
+        async def work(received: Received, _: Lease) -> Outcome:
+            async def invoke() -> None:
+                await asyncio.sleep(0.05)
+                if received.body == "poison":
+                    raise SuspectFault("sagemaker", "model_error")
+
+            held = claim if waits_for_the_first and received.body == "poison" else contextlib.nullcontext()
+            try:
+                async with held:
+                    await model.call(invoke, work=received.body)
+            except DependencyFault as fault:
+                return Retry(fault.reason, after_s=HOUR_S)
+            return Done()
+
+        async with consuming(work, slots=8, sagemaker=model) as bench:
+            bench.queue.send("poison", "poison", "poison")
+            await asyncio.sleep(600)
             came = virtual.now()
             bench.queue.send("good")
             await until(lambda: "good" in bench.watcher.done_at)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.errors import Malformed
-from worker.messages.parse import MAX_KEY_BYTES, Message, parse, replay_body
+from worker.messages.parse import BUCKET, MAX_KEY_BYTES, Message, parse, replay_body
 from worker.receipts.document import Upload
 
 AT = "2026-11-23T10:00:00.417Z"
@@ -160,13 +160,20 @@ def test_what_is_known_but_asks_for_nothing_is_ignored(body: str, ignored: str) 
         (notification(record(s3={"bucket": {}, "object": {"key": "k"}})), "no_upload_named"),
         (notification(record(s3={"bucket": {"name": "b"}, "object": {}})), "no_upload_named"),
         (notification(record(s3={"bucket": {"name": "b"}, "object": {"key": "%ff"}})), "bad_key"),
-        (notification(record(s3={"bucket": {"name": "b" * 256}, "object": {"key": "k"}})), "bad_bucket"),
+        *(
+            (notification(record(s3={"bucket": {"name": name}, "object": {"key": "k"}})), "bad_bucket")
+            for name in ("b" * 256, "two words", "a/b", "..", "ü", "arn:aws:s3:us-east-1:123456789012:accesspoint/x")
+        ),
         (notification(record(s3={"bucket": {"name": "b"}, "object": {"key": "k" * 1025}})), "key_too_long"),
         (notification(record(eventTime=None)), "no_event_time"),
         (notification(record(eventTime="yesterday")), "bad_event_time"),
         (notification(record(eventTime="0001-01-01T00:00:00+23:00")), "bad_event_time"),
         (json.dumps(eventbridge(source="my.app")), "not_from_s3"),
         (json.dumps({"kind": "receipts.replay", "bucket": "b", "key": "k", "uploaded_at": AT}), "no_replay_id"),
+        *(
+            (json.dumps({"kind": "receipts.replay", "replay_id": replay_id, "bucket": "b", "key": "k"}), expected)
+            for replay_id, expected in (("r" * 1_025, "bad_replay_id"), ("\ud800", "bad_name"))
+        ),
         (sns(sns(sns(notification(record())))), "nested_too_deep"),
     ],
 )
@@ -198,7 +205,7 @@ def test_two_hundred_records_are_two_hundred_uploads() -> None:
 @given(
     upload=st.builds(
         Upload,
-        bucket=ascii_words,
+        bucket=st.from_regex(BUCKET, fullmatch=True),
         key=words,
         uploaded_at=moments,
         version_id=st.none() | ascii_words,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.virtual import now, virtual
-from worker.resilience.breaker import THROTTLE_PATIENCE_S, Admission, Breaker, BreakerPolicy
+from worker.resilience.breaker import THROTTLE_PATIENCE_S, WITNESS_PATIENCE_S, Admission, Breaker, BreakerPolicy
 
 POLICY = BreakerPolicy(failures=3, probe_s=4.0)
 
@@ -143,16 +143,38 @@ async def test_a_receipt_without_a_fault_of_its_own_is_the_better_witness() -> N
 async def test_it_asks_for_work_only_where_work_would_help() -> None:
     """It wants a receipt to probe with, or a witness beside suspects, and none while others wait or it is closed."""
     tested = breaker()
-    assert not tested.wants_work(0)
+
+    def wanted() -> list[bool]:
+        return [tested.wants_work(in_flight, newest=now()) for in_flight in (0, 1, 2)]
+
+    assert wanted() == [False, False, False]
     for _ in range(POLICY.failures):
         tested.fault(Admission(probe=False, work="a"), "model_error", suspect=True)
-    assert [tested.wants_work(in_flight) for in_flight in (0, 1, 2)] == [True, True, False]
+    assert wanted() == [True, True, False]
     tested.fault(Admission(probe=True, work="b"), "connection")
-    assert [tested.wants_work(in_flight) for in_flight in (0, 1, 2)] == [True, True, False]
+    assert wanted() == [True, True, False]
     waiter = asyncio.create_task(Service(tested).call("c"))
     await asyncio.sleep(0)
-    assert not tested.wants_work(1)
+    assert not tested.wants_work(1, newest=now())
     waiter.cancel()
+
+
+@virtual
+async def test_suspects_get_a_witness_when_nobody_else_has_come_for_a_while() -> None:
+    """What is in flight beside a suspect may wait for it: after some seconds that is no reason to take nobody else."""
+    tested = breaker()
+    for _ in range(POLICY.failures):
+        tested.fault(Admission(probe=False, work="a"), "model_error", suspect=True)
+    came = now()
+    await asyncio.sleep(WITNESS_PATIENCE_S - 1)
+    assert not tested.wants_witness(2, newest=came)
+    await asyncio.sleep(1)
+    assert tested.wants_witness(2, newest=came)
+    assert not tested.wants_witness(2, newest=now())
+    tested.fault(Admission(probe=True, work="b"), "model_error", suspect=True)
+    assert not tested.wants_witness(3, newest=came)
+    tested.success()
+    assert not tested.wants_witness(0, newest=came)
 
 
 @pytest.mark.parametrize(("failures", "probe_s"), [(0, 1.0), (1, 0.0)])

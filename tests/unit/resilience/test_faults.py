@@ -4,7 +4,14 @@ from typing import Any
 
 import aiohttp
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, NoCredentialsError
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,8 +39,15 @@ def client_error(code: str, status: int, **more: Any) -> ClientError:
         ("sagemaker", client_error("ModelError", 424, OriginalStatusCode=0), SuspectFault, "model_error"),
         ("sagemaker", client_error("ModelError", 424), SuspectFault, "model_error"),
         ("sagemaker", client_error("ModelError", 424, OriginalStatusCode=503), DependencyFault, "model_unavailable"),
+        ("sagemaker", client_error("ModelError", 424, OriginalStatusCode=502), SuspectFault, "model_unavailable"),
+        ("sagemaker", client_error("ModelError", 424, OriginalStatusCode=504), SuspectFault, "model_unavailable"),
+        ("sagemaker", ReadTimeoutError(endpoint_url="x"), SuspectFault, "timeout"),
+        ("sagemaker", TimeoutError(), SuspectFault, "timeout"),
+        ("sagemaker", ConnectTimeoutError(endpoint_url="x"), DependencyFault, "timeout"),
         ("s3", client_error("NoSuchKey", 404), Rejected, "no_such_object"),
         ("s3", client_error("NoSuchBucket", 404), Rejected, "no_such_bucket"),
+        ("s3", client_error("InvalidBucketName", 400), Rejected, "no_such_bucket"),
+        ("s3", client_error("InvalidArgument", 400), Rejected, "no_such_object"),
         ("s3", client_error("MethodNotAllowed", 405), Rejected, "no_such_object"),
         ("s3", client_error("InvalidObjectState", 403), Rejected, "archived"),
         ("s3", client_error("AccessDenied", 403), SuspectFault, "access_denied"),
@@ -46,6 +60,7 @@ def client_error(code: str, status: int, **more: Any) -> ClientError:
         ("sqs", EndpointConnectionError(endpoint_url="x"), DependencyFault, "connection"),
         ("s3", aiohttp.ClientPayloadError(), DependencyFault, "connection"),
         ("s3", ConnectionResetError(), DependencyFault, "connection"),
+        ("s3", ParamValidationError(report="x"), SuspectFault, "client_error"),
         ("s3", NoCredentialsError(), DependencyFault, "no_credentials"),
     ],
     ids=lambda value: getattr(value, "__name__", None) or str(value)[:60],
