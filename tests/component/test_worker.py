@@ -25,6 +25,20 @@ async def test_an_upload_becomes_a_row(aws: Aws, endpoint: FakeEndpoint, fast: d
     assert found.attempts == 1
 
 
+@pytest.mark.parametrize("direct", [True, False])
+async def test_the_part_of_the_endpoint_that_the_settings_name_is_called(
+    aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any], *, direct: bool
+) -> None:
+    """Variant, model and inference component go out as SageMaker's own headers."""
+    named = {"target_variant": "Green", "target_model": "m.tar.gz", "inference_component": "reader"}
+    async with working(fast, **named, direct_calls=direct):
+        await upload(aws, "one.jpg", picture(4))
+        await until(lambda: record(aws, "one.jpg"))
+    assert endpoint.headers["X-Amzn-SageMaker-Target-Variant"] == "Green"
+    assert endpoint.headers["X-Amzn-SageMaker-Target-Model"] == "m.tar.gz"
+    assert endpoint.headers["X-Amzn-SageMaker-Inference-Component"] == "reader"
+
+
 @CONCURRENT
 async def test_the_same_bytes_are_paid_for_once(aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]) -> None:
     """Eight keys with the same bytes are eight rows and one invocation."""

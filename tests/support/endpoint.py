@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +30,8 @@ class FakeEndpoint:
     answer: Callable[[bytes], bytes] | None = None
     calls: Counter[str] = field(default_factory=Counter)
     """Calls that were served, by picture."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of the newest call."""
     begun: int = 0
     throttled: int = 0
     running: int = 0
@@ -41,6 +43,7 @@ class FakeEndpoint:
         """Serve one InvokeEndpoint."""
         body = await request.read()
         self.begun += 1
+        self.headers = request.headers
         if self.running >= self.capacity:
             self.throttled += 1
             return _error(*THROTTLE)

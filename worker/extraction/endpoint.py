@@ -96,31 +96,44 @@ class Endpoint:
         reply = await self._invoke(request, work, before_call, calls)
         try:
             reading = await self._read(reply.body)
+            spent = reading.usage
         except UnusableAnswer as problem:
             again = self._protocol.repair(Ask(request, reply.body, str(problem)))
             if again is None or len(again.body) > self._target.body_limit:
-                reading = _rest(problem)
+                reading, spent = _rest(problem), problem.usage
             else:
-                reply = await self._invoke(again, work, before_call, calls)
-                try:
-                    reading = await self._read(reply.body)
-                except UnusableAnswer as still:
-                    reading = _rest(still, problem)
-        return Invoked(reading, self._identity(reading, reply), calls.count)
+                reading, reply, spent = await self._mended(
+                    problem, reply, self._invoke(again, work, before_call, calls)
+                )
+        return Invoked(reading, self._identity(reading, reply, spent), calls.count)
+
+    async def _mended(
+        self, problem: UnusableAnswer, reply: _Reply, second: Awaitable[_Reply]
+    ) -> tuple[Reading, _Reply, dict[str, int]]:
+        """Return what the second answer says, or what is left of either, with the reply and what both have cost."""
+        try:
+            reply = await second
+        except Failed:  # the conversation may be longer than the model's context, where the first question was not
+            return _rest(problem), reply, problem.usage
+        try:
+            reading = await self._read(reply.body)
+            return reading, reply, _sum(problem.usage, reading.usage)
+        except UnusableAnswer as still:
+            return _rest(still, problem), reply, _sum(problem.usage, still.usage)
 
     async def _read(self, answer: bytes) -> Reading:
         if len(answer) <= LARGE_ANSWER_BYTES:
             return self._protocol.read(answer)
         return await asyncio.to_thread(self._protocol.read, answer)
 
-    def _identity(self, reading: Reading, reply: _Reply) -> ModelIdentity:
+    def _identity(self, reading: Reading, reply: _Reply, usage: dict[str, int]) -> ModelIdentity:
         return ModelIdentity(
             endpoint=self._target.endpoint,
             variant=reply.variant or self._target.variant,
             protocol=self._protocol.name,
             protocol_version=self._protocol.version,
             model_version=reading.model_version,
-            usage=reading.usage,
+            usage=usage,
         )
 
     async def _invoke(
@@ -167,6 +180,10 @@ def _rest(*problems: UnusableAnswer) -> Reading:
     if rest is None:
         raise Failed("unusable_answer", str(newest)) from newest
     return rest
+
+
+def _sum(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    return {name: one.get(name, 0) + other.get(name, 0) for name in one | other}
 
 
 @dataclass

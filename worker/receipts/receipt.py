@@ -15,12 +15,20 @@ MAX_MONEY = Decimal("1e15")
 """Above this a number on a receipt is a bar code, not an amount."""
 
 MAX_DIGITS = 30
-"""DynamoDB keeps 38 (docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html)."""
+"""Digits of a number, and places after its point. DynamoDB keeps 38, and nothing smaller than 1e-130
+(docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html)."""
 
 MAX_ROWS = 5_000
 """Twelve metres of paper have 3,000 lines; a model that says the same again and again has more."""
 
+MAX_COUNT = 10**12
+"""A count of tokens above this is none."""
+
+NAME = "^[A-Za-z0-9_.-]{1,100}$"
+"""What a field or a unit is called in an answer: the table takes no empty key, and a person reads it."""
+
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def _decimal(value: Any) -> Any:
@@ -36,11 +44,28 @@ def _decimal(value: Any) -> Any:
     else:
         raise ValueError('a decimal string such as "12.34" is needed')
     # Digits come first: arithmetic with millions of them is slow, or overflows.
-    if number is not None and number.is_finite() and len(number.as_tuple().digits) > MAX_DIGITS:
+    if number is not None and number.is_finite() and _digits(number) > MAX_DIGITS:
         raise ValueError(f"at most {MAX_DIGITS} digits are kept")
     if number is not None and (not number.is_finite() or abs(number) > MAX_MONEY):
         raise ValueError(f"a finite number up to {MAX_MONEY} is needed")
     return number
+
+
+def _digits(number: Decimal) -> int:
+    _, digits, exponent = number.as_tuple()
+    return max(len(digits), -exponent if isinstance(exponent, int) else 0)
+
+
+def _written_date(value: Any) -> Any:
+    """Refuse a number as a date: it would be taken for seconds since 1970."""
+    if value is None or isinstance(value, dt.date) or (isinstance(value, str) and _DATE.match(value)):
+        return value
+    raise ValueError("a date such as 2026-05-17 is needed")
+
+
+def _null_is(empty: Any) -> BeforeValidator:
+    """Take null for what is missing as `empty`, which is how this field says the same."""
+    return BeforeValidator(lambda value: empty if value is None else value)
 
 
 def _blank_is_missing(value: Any) -> Any:
@@ -60,13 +85,18 @@ def _plain(value: Decimal) -> str:
     return format(value, "f")
 
 
-Money = Annotated[Decimal, BeforeValidator(_decimal), PlainSerializer(_plain, return_type=str, when_used="json")]
+Money = Annotated[
+    Decimal,
+    BeforeValidator(_decimal),
+    PlainSerializer(_plain, return_type=Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$")], when_used="json"),
+]
 Number = Money
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2_000)]
 OptionalText = Annotated[Text | None, BeforeValidator(_blank_is_missing)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
+Time = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$")]
 
 
 class _Part(BaseModel):
@@ -107,23 +137,23 @@ class Payment(_Part):
     """How it was paid; of a card number only the last four digits are ever kept."""
 
     method: OptionalText = None
-    card_last_four: Annotated[str, StringConstraints(pattern=r"^\d{4}$")] | None = None
+    card_last_four: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")] | None = None
 
 
 class Receipt(_Part):
     """One receipt as read from its picture."""
 
-    merchant: Merchant = Merchant()
-    purchase_date: dt.date | None = None
-    purchase_time: Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?$")] | None = None
+    merchant: Annotated[Merchant, _null_is({})] = Merchant()
+    purchase_date: Annotated[dt.date | None, BeforeValidator(_written_date)] = None
+    purchase_time: Time | None = None
     currency: Currency | None = None
-    items: Annotated[tuple[Item, ...], BeforeValidator(_few_enough)] = ()
+    items: Annotated[tuple[Item, ...], BeforeValidator(_few_enough), _null_is(())] = ()
     subtotal: Money | None = None
-    taxes: Annotated[tuple[Tax, ...], BeforeValidator(_few_enough)] = ()
+    taxes: Annotated[tuple[Tax, ...], BeforeValidator(_few_enough), _null_is(())] = ()
     discount: Money | None = None
     tip: Money | None = None
     total: Money | None = None
-    payment: Payment = Payment()
+    payment: Annotated[Payment, _null_is({})] = Payment()
     receipt_number: OptionalText = None
     country: Country | None = None
     language: Language | None = None
@@ -133,6 +163,8 @@ MOST_LEFT_OUT = 10
 """Fields that a reading names as left out: enough for a person to see what is wrong."""
 
 Confidence = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+Name = Annotated[str, StringConstraints(pattern=NAME)]
 
 
 class Reading(_Part):
@@ -144,9 +176,9 @@ class Reading(_Part):
     """
 
     receipt: Receipt
-    confidence: dict[str, Confidence] = Field(default_factory=dict, max_length=500)
+    confidence: Annotated[dict[Name, Confidence], Field(max_length=500), _null_is({})] = Field(default_factory=dict)
     model_version: OptionalText = None
-    usage: dict[str, int] = Field(default_factory=dict, max_length=50)
+    usage: Annotated[dict[Name, Count], Field(max_length=50), _null_is({})] = Field(default_factory=dict)
     left_out: tuple[Annotated[str, StringConstraints(max_length=100)], ...] = Field(
         default=(), max_length=MOST_LEFT_OUT
     )

@@ -3,6 +3,7 @@
 import base64
 import datetime as dt
 import json
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -34,10 +35,21 @@ def completion(content: Any, *, finish: str = "stop", **more: Any) -> bytes:
         f"Here it is: {GOOD} Anything else?",
         f"<think>The total may be {{1}} or 2</think>{GOOD}",
         f"no opening tag</think>\n```json\n{GOOD}```",
+        f'[THINK]perhaps {{"total": "1.00"}}[/THINK]{GOOD}',
         [{"type": "text", "text": GOOD}],
         f'{{"receipt": {GOOD}}}',
     ],
-    ids=["bare", "fenced", "fenced without language", "among words", "after thinking", "tag cut", "parts", "wrapped"],
+    ids=[
+        "bare",
+        "fenced",
+        "fenced without language",
+        "among words",
+        "after thinking",
+        "tag cut",
+        "thinking in brackets",
+        "parts",
+        "wrapped",
+    ],
 )
 def test_the_json_is_found_wherever_it_stands(content: Any) -> None:
     """Fences, thinking, words and wrapping do not hide an answer."""
@@ -55,7 +67,18 @@ def test_the_predecessors_flat_answer_is_read() -> None:
 
 @pytest.mark.parametrize(
     ("written", "expected"),
-    [("$1,234.50", "1234.50"), ("12.30 EUR", "12.30"), (12.3, "12.3"), ("-3", "-3"), ("null", None), ("N/A", None)],
+    [
+        ("$1,234.50", "1234.50"),
+        ("12.30 EUR", "12.30"),
+        (12.3, "12.3"),
+        ("-3", "-3"),
+        (".50", "0.50"),
+        ("$.50", "0.50"),
+        ("Rs.50", "50"),
+        ("0,410", "0.410"),
+        ("null", None),
+        ("N/A", None),
+    ],
 )
 def test_amounts_are_tolerated_where_they_are_clear(written: Any, expected: str | None) -> None:
     """Signs of currency and thousands do no harm, and a word for nothing is null."""
@@ -67,6 +90,23 @@ def test_an_unclear_amount_is_asked_for_again() -> None:
     """Two amounts for one field: the model mends it, not we."""
     with pytest.raises(UnusableAnswer, match="total"):
         CHAT.read(completion('{"total": "12.50 or 13.50"}'))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"purchase_date": "05/04/2023"},
+        {"items": [{"quantity": "1,234"}]},
+        {"purchase_date": 1704067200},
+        {"purchase_date": "0"},
+    ],
+)
+def test_what_could_mean_two_things_is_asked_for_again(wrong: dict[str, Any]) -> None:
+    """The month may come first, a comma may part grams from kilograms, and a bare number is no date."""
+    with pytest.raises(UnusableAnswer) as caught:
+        CHAT.read(completion(json.dumps({"total": "3.50"} | wrong)))
+    assert caught.value.rest is not None
+    assert caught.value.rest.receipt.purchase_date is None
 
 
 @pytest.mark.parametrize(
@@ -90,6 +130,39 @@ def test_what_has_one_reading_is_read(field: str, written: str, expected: str | 
 def test_words_with_braces_before_the_object_do_no_harm() -> None:
     """The object that has a receipt's fields is the answer, wherever it stands."""
     assert CHAT.read(completion('The receipt {blurry} says: {"total": "3.50"}')).receipt.total == Decimal("3.50")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"merchant": {"name": "A"}, "items": [{"description": "Tea", "total": "2.00"}], "total": "5.00",}',
+        '{"merchant": {"name": "A"}, "items": [{"description": "Tea", "total": "2.00"}, {"descr',
+        '{"store": "A", "lines": [{"description": "Tea", "total": "2.00"}], "grand_total": "5.00"}',
+    ],
+    ids=["a comma too many", "cut off", "names of its own"],
+)
+def test_a_part_of_an_answer_does_not_pass_for_the_whole(content: str) -> None:
+    """The line of an answer that is broken, cut off or in other names is not the receipt."""
+    for finish in ("stop", "length"):
+        with pytest.raises(UnusableAnswer) as caught:
+            CHAT.read(completion(content, finish=finish))
+        assert caught.value.rest is None
+
+
+@pytest.mark.parametrize("tag", ["<think>", "</think>", "</thinking> {"])
+def test_what_the_receipt_says_is_not_taken_for_thinking(tag: str) -> None:
+    """A bare or fenced answer is taken as it is, whatever it quotes."""
+    said = json.dumps({"items": [{"description": f"Book {tag}"}], "total": "3.50"})
+    for content in (said, f"```json\n{said}\n```"):
+        receipt = CHAT.read(completion(content)).receipt
+        assert (receipt.total, receipt.items[0].description) == (Decimal("3.50"), f"Book {tag}")
+
+
+def test_a_field_that_stands_twice_with_two_values_has_none() -> None:
+    """Which of them holds nobody knows; the same value twice does no harm."""
+    with pytest.raises(UnusableAnswer, match="total"):
+        CHAT.read(completion('{"total": "1.00", "merchant": {"name": "A"}, "total": "2.00"}'))
+    assert CHAT.read(completion('{"total": "1.00", "total": "1.00"}')).receipt.total == Decimal("1.00")
 
 
 @pytest.mark.parametrize(
@@ -121,6 +194,7 @@ def test_the_same_receipt_twice_is_one(content: str) -> None:
 def test_the_count_of_tokens_is_kept() -> None:
     """What the call cost stands in the reading; what is no count does not."""
     usage = {"prompt_tokens": 900, "completion_tokens": 80, "prompt_tokens_details": None, "huge": 10**40}
+    usage |= {"": 1, "\ud800": 1, "x" * 200: 1}
     reading = CHAT.read(completion(GOOD, usage=usage))
     assert reading.usage == {"prompt_tokens": 900, "completion_tokens": 80}
     assert reading.model_version == "m"
@@ -128,8 +202,10 @@ def test_the_count_of_tokens_is_kept() -> None:
 
 def test_an_answer_that_was_cut_off_says_so() -> None:
     """finish_reason length names the limit of tokens, not bad JSON."""
-    with pytest.raises(UnusableAnswer, match="limit of tokens"):
-        CHAT.read(completion(GOOD[:40], finish="length"))
+    for content in (GOOD[:40], None):
+        with pytest.raises(UnusableAnswer, match="limit of tokens") as caught:
+            CHAT.read(completion(content, finish="length", usage={"completion_tokens": 4096}))
+        assert caught.value.usage == {"completion_tokens": 4096}
 
 
 @pytest.mark.parametrize(
@@ -214,6 +290,27 @@ def test_the_schema_is_a_setting(schema: Any, expected: str | None) -> None:
         assert "response_format" not in body
     else:
         assert expected in body["response_format"]["json_schema"]["schema"]["properties"]
+
+
+def test_the_schema_guides_a_decoder() -> None:
+    """Every field is asked for and no other one; money has a pattern, and no length slows the server down."""
+    schema = json.loads(CHAT.request(pages(1)).body)["response_format"]["json_schema"]["schema"]
+    whole = [schema, *schema["$defs"].values()]
+    assert all(part["required"] == list(part["properties"]) for part in whole)
+    assert not any(part["additionalProperties"] for part in whole)
+    assert "maxLength" not in json.dumps(schema)
+    money, null = schema["properties"]["total"]["anyOf"]
+    assert null == {"type": "null"}
+    assert re.search(money["pattern"], "-1234.50")
+    assert not re.search(money["pattern"], "1,234.50 EUR")
+
+
+@pytest.mark.parametrize(("content", "quoted"), [(None, "(nothing)"), ("\ud800 {", "? {")])
+def test_a_repair_quotes_what_can_be_sent(content: Any, quoted: str) -> None:
+    """The roles still take turns where the model said nothing, and half a character is no UTF-8."""
+    again = CHAT.repair(Ask(CHAT.request(pages(1)), completion(content), "no JSON"))
+    assert again is not None
+    assert json.loads(again.body)["messages"][2] == {"role": "assistant", "content": quoted}
 
 
 def test_a_repair_shows_the_model_its_answer_and_what_is_wrong() -> None:

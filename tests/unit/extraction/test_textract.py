@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from worker.extraction import protocols
 from worker.extraction.prepare import Page, Prepared
 from worker.extraction.protocols import TextractProtocol, UnusableAnswer, printed
-from worker.receipts.receipt import Reading
+from worker.receipts.receipt import Merchant, Reading, Tax
 from worker.settings import Settings
 
 
@@ -113,6 +113,31 @@ def test_a_charge_in_the_summary_is_an_item_after_the_goods() -> None:
     ]
 
 
+def test_the_customer_is_not_the_merchant() -> None:
+    """Names and addresses of both sides come as NAME and ADDRESS; their group tells whose they are."""
+
+    def of(group: str, one: dict[str, Any]) -> dict[str, Any]:
+        return one | {"GroupProperties": [{"Types": [group], "Id": "1"}]}
+
+    customer = of("RECEIVER_BILL_TO", field("NAME", "John Doe")), of("RECEIVER_BILL_TO", field("ADDRESS", "His house"))
+    vendor = of("VENDOR_SUPPLIER", field("NAME", "Corner Shop", sure=80))
+    assert TextractProtocol().read(answer(*customer, vendor)).receipt.merchant == Merchant(name="Corner Shop")
+
+
+def test_a_rate_is_no_amount() -> None:
+    """Textract may give a tax or a discount as what is printed before the sum: in per cent."""
+    body = answer(field("TOTAL", "11.90"), field("TAX", "19%", label="VAT"), field("DISCOUNT", "10 %"))
+    receipt = TextractProtocol().read(body).receipt
+    assert receipt.taxes == (Tax(description="VAT", rate=Decimal(19)),)
+    assert receipt.discount is None
+
+
+@pytest.mark.parametrize("sure", [10**400, float("nan"), float("inf")])
+def test_a_confidence_beyond_all_bounds_says_nothing(sure: Any) -> None:
+    """The confidence of the field's type is left."""
+    assert TextractProtocol().read(answer(field("TOTAL", "1.00", sure=sure))).confidence == {"total": 0.98}
+
+
 @pytest.mark.parametrize(("second", "sure"), [("4.50", 0.4), ("3.50", 0.98)])
 def test_of_several_receipts_the_first_is_doubted(second: str, sure: float) -> None:
     """Two documents with two totals are two receipts in one picture; with the same total they are pages of one."""
@@ -182,6 +207,9 @@ def test_pages_go_as_to_an_image_endpoint() -> None:
         ("(3.00)", None, "-3.00"),
         ("Rp 45000", None, "45000"),
         ("2 @ 3.00", None, None),
+        ("$.50", None, "0.50"),
+        ("Rs.50", None, "50"),
+        ("0,410 kg", None, "0.410"),
         ("free", None, None),
         ("", None, None),
     ],

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.extraction.protocols import ChatProtocol, ImageProtocol, Protocol, UnusableAnswer
-from worker.receipts.receipt import Reading
+from worker.receipts.receipt import Reading, Receipt
 
 GOOD: dict[str, Any] = {
     "merchant": {"name": "Corner Shop"},
@@ -38,7 +38,12 @@ def problem(protocol: Protocol, receipt: Any, **more: Any) -> UnusableAnswer:
     ("wrong", "path"),
     [
         ({"purchase_date": "2026-02-31"}, "purchase_date"),
+        ({"purchase_date": 0}, "purchase_date"),
+        ({"purchase_date": "1704067200"}, "purchase_date"),
         ({"purchase_time": "25:99"}, "purchase_time"),
+        ({"subtotal": "0." + "0" * 200 + "1"}, "subtotal"),
+        ({"merchant": {"name": "Corner \ud800"}}, "merchant.name"),
+        ({"payment": {"card_last_four": "\u0664\u0664\u0661\u0667"}}, "payment.card_last_four"),
         ({"currency": "dollars, I think"}, "currency"),
         ({"subtotal": "12 or 13"}, "subtotal"),
         ({"subtotal": [1]}, "subtotal"),
@@ -77,6 +82,14 @@ def test_a_field_that_no_receipt_can_hold_is_left_out_and_named(
 
 
 @pytest.mark.parametrize("protocol", [CHAT, IMAGE], ids=["chat", "image"])
+def test_null_is_missing_wherever_it_stands(protocol: Protocol) -> None:
+    """An endpoint that gives every name, null where there is nothing, has answered well."""
+    found = protocol.read(answered(protocol, dict.fromkeys(Receipt.model_fields) | {"total": "12.34"}))
+    assert found.receipt == Receipt(total=Decimal("12.34"))
+    assert IMAGE.read(answered(IMAGE, GOOD, confidence=None, usage=None, left_out=None)).left_out == ()
+
+
+@pytest.mark.parametrize("protocol", [CHAT, IMAGE], ids=["chat", "image"])
 @pytest.mark.parametrize("total", ["a lot", [12.34], "12.50 or 13.50", {"amount": "12.34"}, True])
 def test_without_a_usable_total_nothing_is_kept(protocol: Protocol, total: Any) -> None:
     """The total is what the record is for: a wrong one is asked for again, not left out."""
@@ -108,14 +121,15 @@ def test_what_is_no_object_has_no_rest(receipt: Any) -> None:
 
 def test_a_confidence_that_is_none_is_left_out() -> None:
     """How sure the model is of the others stays; the doubt is told without the answer's own key."""
-    rest = problem(IMAGE, GOOD, confidence={"total": 0.9, "my key": "high"}).rest
-    assert rest is not None
-    assert (rest.confidence, rest.left_out) == ({"total": 0.9}, ("confidence",))
+    for key, value in (("my_key", "high"), ("", 0.5), ("x" * 101, 0.5)):
+        rest = problem(IMAGE, GOOD, confidence={"total": 0.9, key: value}).rest
+        assert rest is not None
+        assert (rest.confidence, rest.left_out) == ({"total": 0.9}, ("confidence",))
 
 
 def test_what_the_record_can_do_without_casts_no_doubt() -> None:
     """A count of tokens that is none is dropped without a word."""
-    rest = problem(IMAGE, GOOD, usage={"tokens": "many", "calls": 1}).rest
+    rest = problem(IMAGE, GOOD, usage={"tokens": "many", "calls": 1, "": 2, "ms": 10**40, "cost": -1}).rest
     assert rest is not None
     assert (rest.usage, rest.left_out) == ({"calls": 1}, ())
 

@@ -12,11 +12,13 @@ class UnusableAnswer(ReceiptsError):
     """An answer that is no receipt; its text says why in terms of the schema, without quoting the answer.
 
     `rest`: the reading without the fields that are wrong, where only those are; None where the whole answer is.
+    `usage`: what the answer cost in the model's own units, since it has been paid for all the same.
     """
 
     def __init__(self, problem: str, *, rest: Reading | None = None) -> None:
         super().__init__(problem)
         self.rest = rest
+        self.usage: dict[str, int] = rest.usage if rest else {}
 
 
 @dataclass(frozen=True)

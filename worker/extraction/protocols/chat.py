@@ -12,18 +12,17 @@ import datetime as dt
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import cached_property
 from importlib import resources
-from itertools import islice
 from typing import Any, Final, Literal
 
 from worker.extraction.prepare import Prepared
 from worker.extraction.protocols import printed, usable
 from worker.extraction.protocols.base import Ask, Request, UnusableAnswer
 from worker.receipts.currency import SIGNS
-from worker.receipts.receipt import Reading, Receipt
+from worker.receipts.receipt import MAX_COUNT, NAME, Reading, Receipt
 
 PROMPT: Final = resources.files(__package__).joinpath("prompt.txt").read_text(encoding="utf-8")
 PROMPT_VERSION: Final = f"2-{hashlib.sha256(PROMPT.encode()).hexdigest()[:8]}"
@@ -39,19 +38,24 @@ FLAT_SCHEMA: Final[dict[str, Any]] = {
     "required": ["storeName", "purchaseDate", "total"],
     "additionalProperties": False,
 }
-_THINKING: Final = re.compile(r"<(think|thinking|thought|reasoning)>.*?(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
-_UNOPENED: Final = re.compile(r"\A.*?</(?:think|thinking|thought|reasoning)>", re.DOTALL | re.IGNORECASE)
-_DAY_FIRST: Final = re.compile(r"(\d{1,2})[-./](\d{1,2})[-./](\d{4})")
+_FENCED: Final = re.compile(r"\A\s*(?:```\w*)?(.*?)(?:```)?\s*\Z", re.DOTALL)
+_THINKING: Final = re.compile(
+    r"[<\[](think|thinking|thought|reasoning)[>\]].*?([<\[]/\1[>\]]|\Z)", re.DOTALL | re.IGNORECASE
+)
+_UNOPENED: Final = re.compile(r"\A.*?[<\[]/(?:think|thinking|thought|reasoning)[>\]]", re.DOTALL | re.IGNORECASE)
+_DAY_FIRST: Final = re.compile(r"(\d{1,2})[-.](\d{1,2})[-.](\d{4})")
+"""Not with slashes: those are copied from the receipt, which may write the month first."""
 _AMOUNT: Final = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,2})?")
 _NOTHING: Final = frozenset({"", "-", "null", "none", "n/a", "unknown", "not available", "00-00-0000"})
-MOST_BRACES: Final = 50
-"""Places in an answer where a JSON object is looked for."""
-_MONEY_FIELDS: Final = ("subtotal", "discount", "tip", "total", "unit_price", "amount", "net", "quantity", "rate")
+_BRACE: Final = re.compile("[{}]")
+MOST_BRACES: Final = 10_000
+"""Braces of an answer that are looked at in search of a JSON object."""
+MOST_WRAPPED: Final = 5
+"""Lists and objects around the receipt's own."""
+_MONEY_FIELDS: Final = ("subtotal", "discount", "tip", "total", "unit_price", "amount", "net")
 _RECEIPT_NAMES: Final = frozenset({*Receipt.model_fields, "receipt", "storeName", "purchaseDate"})
-MOST_TOKENS: Final = 10**12
-"""A count above this is none."""
-_PARTS: Final = frozenset({"merchant", "payment"})
 _LAST_FOUR: Final = re.compile(r"(?:.*\D|\d{9,15})?(\d{4})", re.DOTALL)
+_NOT_GUIDING: Final = frozenset({"title", "default", "maxLength"})
 Schema = Literal["receipt", "flat", "none"]
 
 
@@ -97,62 +101,72 @@ class ChatProtocol:
     def _response_format(self) -> dict[str, Any] | None:
         if self._schema == "none":
             return None
-        schema = FLAT_SCHEMA if self._schema == "flat" else Receipt.model_json_schema(mode="serialization")
+        schema = FLAT_SCHEMA if self._schema == "flat" else _guiding(Receipt.model_json_schema(mode="serialization"))
         return {"type": "json_schema", "json_schema": {"name": "receipt", "schema": schema}}
 
     def repair(self, ask: Ask) -> Request | None:
         """Return the conversation so far with what was wrong, so that the model can mend its answer."""
         try:
             sent = json.loads(ask.request.body)
-            said = json.loads(ask.answer)["choices"][0]["message"]["content"]
-        except (ValueError, LookupError, TypeError):
+            said = _content(_first_choice(usable.from_json(ask.answer)))
+        except UnusableAnswer:
             return ask.request
         mend = f"That answer cannot be used: {ask.problem}. Give the whole JSON object again, and nothing else."
         messages = [
             *sent["messages"],
-            {"role": "assistant", "content": str(said)[:20_000]},
+            {"role": "assistant", "content": said[:20_000].encode("utf-8", "replace").decode() or "(nothing)"},
             {"role": "user", "content": mend},
         ]
         return self._body(messages)
 
     def read(self, answer: bytes) -> Reading:
         """Return what `answer` says, or raise `UnusableAnswer`."""
-        completion = _object(answer)
-        choice = _first_choice(completion)
-        content = (choice.get("message") or {}).get("content") if isinstance(choice.get("message"), dict) else None
-        if isinstance(content, list):  # some servers answer in parts
-            content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-        if not isinstance(content, str) or not content.strip():
-            raise UnusableAnswer("the message has no content")
-        found = find_objects(content)
-        if not found and choice.get("finish_reason") == "length":
-            raise UnusableAnswer(
-                "it was cut off at the limit of tokens, so leave out whitespace and, if need be, the last items"
-            )
-        if not found:
-            raise UnusableAnswer("there is no JSON object with a receipt's fields in the answer")
-        model = completion.get("model")
-        reading = usable.reading(
-            {
-                "receipt": _receipt(found[0]),
-                "confidence": {"total": usable.OF_SEVERAL} if len(found) > 1 else {},
-                "model_version": model[:200] if isinstance(model, str) and model.isprintable() else None,
-                "usage": _usage(completion),
-            }
+        completion = usable.from_json(answer)
+        usage = _usage(completion)
+        try:
+            return _reading(completion, usage)
+        except UnusableAnswer as problem:
+            problem.usage = usage
+            raise
+
+
+def _reading(completion: dict[str, Any], usage: dict[str, int]) -> Reading:
+    choice = _first_choice(completion)
+    found = find_objects(_content(choice))
+    if not found and choice.get("finish_reason") == "length":
+        raise UnusableAnswer(
+            "it was cut off at the limit of tokens, so leave out whitespace and, if need be, the last items"
         )
-        if len(found) > 1:
-            raise UnusableAnswer("it has several JSON objects, and one is needed", rest=reading)
-        return reading
+    if not found:
+        raise UnusableAnswer("there is no JSON object with a receipt's fields in the answer")
+    model = completion.get("model")
+    reading = usable.reading(
+        {
+            "receipt": _receipt(found[0]),
+            "confidence": {"total": usable.OF_SEVERAL} if len(found) > 1 else {},
+            "model_version": model[:200] if isinstance(model, str) and model.isprintable() else None,
+            "usage": usage,
+        }
+    )
+    if len(found) > 1:
+        raise UnusableAnswer("it has several JSON objects, and one is needed", rest=reading)
+    return reading
 
 
-def _object(answer: bytes) -> dict[str, Any]:
-    try:
-        completion = json.loads(answer)
-    except (ValueError, RecursionError) as error:
-        raise UnusableAnswer("the answer is no JSON") from error
-    if not isinstance(completion, dict):
-        raise UnusableAnswer("the answer is no JSON object")
-    return completion
+def _guiding(schema: Any) -> Any:
+    """Return a JSON schema as a server that decodes by it wants it.
+
+    Every field is named, missing or not: what may be left out, a model leaves out. No length is limited: that costs
+    XGrammar, vLLM's default, up to 50 ms a token (github.com/mlc-ai/xgrammar/issues/852).
+    """
+    if isinstance(schema, list):
+        return [_guiding(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {name: _guiding(part) for name, part in schema.items() if name not in _NOT_GUIDING}
+    if isinstance(fields := kept.get("properties"), dict):
+        kept |= {"required": list(fields), "additionalProperties": False}
+    return kept
 
 
 def _first_choice(completion: dict[str, Any]) -> dict[str, Any]:
@@ -162,11 +176,24 @@ def _first_choice(completion: dict[str, Any]) -> dict[str, Any]:
     return choices[0]
 
 
+def _content(choice: dict[str, Any]) -> str:
+    """Return what the model said, "" where it said nothing."""
+    message = choice.get("message")
+    content = message.get("content") if isinstance(message, dict) else None
+    if isinstance(content, list):  # some servers answer in parts
+        content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""
+
+
 def _usage(completion: dict[str, Any]) -> dict[str, int]:
     usage = completion.get("usage")
     if not isinstance(usage, dict):
         return {}
-    counts = ((name[:100], count) for name, count in usage.items() if type(count) is int and 0 <= count < MOST_TOKENS)
+    counts = (
+        (name, count)
+        for name, count in usage.items()
+        if re.fullmatch(NAME, name) and type(count) is int and 0 <= count <= MAX_COUNT
+    )
     return dict(list(counts)[:50])
 
 
@@ -175,26 +202,66 @@ def find_objects(content: str) -> list[dict[str, Any]]:
 
     An answer may be bare, in code fences, after thinking, in a list or another object, or among other words.
     """
-    content = _UNOPENED.sub("", _THINKING.sub("", content))
-    found: list[dict[str, Any]] = []
-    end = 0
-    for at in islice((match.start() for match in re.finditer(r"\{", content)), MOST_BRACES):
-        if at < end:
-            continue  # inside the last one
-        one, length = _decoded(content[at:])
-        # Of an answer that was cut off the inner objects are whole: they must not pass for the receipt.
-        if one is not None and _RECEIPT_NAMES & one.keys():
-            end = at + length
-            found.append(one)
+    bare = _FENCED.sub(r"\1", content).strip()
+    try:
+        said: Iterator[Any] = iter([_DECODER.decode(bare)])  # what it quotes may look like thinking, and is not
+    except (ValueError, RecursionError):
+        said = _objects(_UNOPENED.sub("", _THINKING.sub("", content)))
+    found = [one for value in said for one in _receipts(value)]
     return [one for number, one in enumerate(found) if one not in found[:number]]
 
 
-def _decoded(text: str) -> tuple[dict[str, Any] | None, int]:
-    """Return the JSON object at the start of `text` and its length, or None."""
-    try:
-        return json.JSONDecoder(parse_float=str).raw_decode(text)
-    except (ValueError, RecursionError):
-        return None, 0
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; what stands in it twice with two values is a list of both, which no field takes."""
+    made: dict[str, Any] = {}
+    for name, value in pairs:
+        made[name] = value if name not in made or made[name] == value else [made[name], value]
+    return made
+
+
+_DECODER: Final = json.JSONDecoder(parse_float=str, object_pairs_hook=_once)
+
+
+def _objects(text: str) -> Iterator[Any]:
+    """Give the outermost JSON objects in `text`.
+
+    Of an object that is broken or was cut off the inner ones are whole, but they must not pass for the answer.
+    """
+    at = unclosed = 0
+    for _ in range(MOST_BRACES):
+        brace = _BRACE.search(text, at)
+        if not brace:
+            return
+        at = brace.end()
+        if brace[0] == "}":
+            unclosed = max(0, unclosed - 1)
+        elif unclosed:
+            unclosed += 1
+        else:
+            try:
+                value, at = _DECODER.raw_decode(text, brace.start())
+            except (ValueError, RecursionError):
+                unclosed = 1
+            else:
+                yield value
+
+
+def _receipts(value: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
+    """Give the objects that have a receipt's fields: `value` or what it wraps.
+
+    A list beside other things is no wrapping: it may be the items of a receipt in names of the model's own.
+    """
+    if depth > MOST_WRAPPED:
+        return
+    if isinstance(value, dict) and _RECEIPT_NAMES & value.keys():
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            if isinstance(part, dict) or len(value) == 1:
+                yield from _receipts(part, depth + 1)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _receipts(part, depth + 1)
 
 
 def _receipt(found: dict[str, Any]) -> dict[str, Any]:
@@ -223,10 +290,10 @@ def _tolerant(value: Any, name: str = "") -> Any:
     if isinstance(value, list):
         return [_tolerant(part) for part in value]
     if not isinstance(value, str):
-        return [] if value is None and name in {"items", "taxes"} else {} if value is None and name in _PARTS else value
+        return value
     text = value.strip()
     if text.lower() in _NOTHING:
-        return _tolerant(None, name)
+        return None
     return _FORMS[name](text) if name in _FORMS else text
 
 
@@ -243,13 +310,18 @@ def _iso_date(text: str) -> str:
 
 def _amount(text: str) -> str:
     """Return an amount without its currency sign and blanks; separators that could mean two things stay as they are."""
+    bare = re.sub(r"^[^\d.,-]+|[^\d]+$", "", text.replace("\u2212", "-").replace(" ", ""))
+    if re.fullmatch(r"-?[1-9]\d{0,2}(,\d{3})+(\.\d+)?", bare):
+        return bare.replace(",", "")  # thousands, as the prompt's own form has them
+    return _number(text)
+
+
+def _number(text: str) -> str:
+    """Return a number without its unit: 1,234 kg may be weighed to the gram, so that it stays as it is."""
     if _AMOUNT.fullmatch(text):
         return format(Decimal(text), "f")
-    bare = re.sub(r"^[^\d-]+|[^\d]+$", "", text.replace("\u2212", "-").replace(" ", ""))
-    if re.fullmatch(r"-?\d{1,3}(,\d{3})+(\.\d+)?", bare):
-        return bare.replace(",", "")  # thousands, as the prompt's own form has them
-    amount = printed.amount(text, None)
-    return text if amount is None else format(amount, "f")
+    number = printed.amount(text, None)
+    return text if number is None else format(number, "f")
 
 
 def _last_four(text: str) -> str:
@@ -268,5 +340,7 @@ _FORMS: Final[dict[str, Callable[[str], Any]]] = {
     "language": lambda text: text.lower().split("-")[0],
     "card_last_four": _last_four,
     **dict.fromkeys(_MONEY_FIELDS, _amount),
+    "quantity": _number,
+    "rate": _number,
 }
 """How the text of a field is brought into the receipt's form."""

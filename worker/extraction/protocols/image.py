@@ -9,7 +9,7 @@ import json
 
 from worker.extraction.prepare import Prepared
 from worker.extraction.protocols import usable
-from worker.extraction.protocols.base import Ask, Request, UnusableAnswer
+from worker.extraction.protocols.base import Ask, Request
 from worker.receipts.receipt import Reading
 
 
@@ -29,10 +29,7 @@ class ImageProtocol:
 
     def read(self, answer: bytes) -> Reading:
         """Return what `answer` says, or raise `UnusableAnswer`."""
-        found = usable.from_json(answer)
-        if not isinstance(found, dict):
-            raise UnusableAnswer("the answer is no JSON object")
-        return usable.reading(found)
+        return usable.reading(usable.from_json(answer))
 
     def repair(self, _: Ask) -> Request | None:
         """Return None: a reader that is no language model answers the same again."""

@@ -14,7 +14,8 @@ Separator = Literal[".", ","]
 
 _MOST_DIGITS: Final = 28
 """More are no amount, and arithmetic would round them."""
-_NUMBER: Final = re.compile(r"\d[\d.,'\u2019\u00a0\u202f ]*\d|\d")
+_NUMBER: Final = re.compile(r"(?<![\w.,])[.,]\d{1,2}(?!\d)|\d[\d.,'\u2019\u00a0\u202f ]*\d|\d")
+"""Also .50, which is half of one, but not the 50 of Rs.50."""
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _YEAR_FIRST: Final = re.compile(r"(?<!\d)(\d{4})[-./](\d{1,2})[-./](\d{1,2})(?!\d)")
 _YEAR_LAST: Final = re.compile(r"(?<!\d)(\d{1,2})[-./](\d{1,2})[-./](\d{4}|\d{2})(?!\d)")
@@ -49,6 +50,8 @@ def amount(text: str, separator: Separator | None) -> Decimal | None:
         separator = own.group()  # type: ignore[assignment]  # it is one of the two
     elif len(marks) == 2:  # 1.234,567: the last one is before the decimals
         separator = digits[max(digits.rfind("."), digits.rfind(","))]  # type: ignore[assignment]  # the same
+    elif re.match(r"0[.,]", digits):  # no thousands begin with a nought
+        separator = digits[1]  # type: ignore[assignment]  # the same
     elif marks and separator is None and len(re.findall("[.,]", digits)) == 1:
         return None
     whole, _, decimals = digits.rpartition(separator) if separator and separator in digits else (digits, "", "")

@@ -5,7 +5,6 @@ Textract gives what is printed, so numbers and dates are read here, and what cou
 (docs.aws.amazon.com/textract/latest/dg/expensedocuments.html).
 """
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,6 +51,8 @@ class _Field:
     label: str | None
     confidence: float
     currency: str | None
+    receiver: bool
+    """Whether it is about the customer: names and addresses of both sides come under the same types."""
 
 
 class TextractProtocol(ImageProtocol):
@@ -74,9 +75,10 @@ class TextractProtocol(ImageProtocol):
         receipt, confidence = _summary(summary, separator)
         items = [item for row in rows if (item := _item(row, separator))]
         charges = [charge for field in summary if field.kind in _CHARGES and (charge := _charge(field, separator))]
+        listed = {(item["description"], item["amount"]) for item in items}
         receipt["items"] = [
             *items,
-            *(charge for charge in charges if not any(charge.items() <= one.items() for one in items)),
+            *(charge for charge in charges if (charge["description"], charge["amount"]) not in listed),
         ]
         if len({_total(one) for one in (document, *others)} - {None}) > 1:
             confidence["total"] = min(confidence.get("total", 1.0), usable.OF_SEVERAL)
@@ -84,11 +86,7 @@ class TextractProtocol(ImageProtocol):
 
 
 def _documents(answer: bytes) -> list[dict[str, Any]]:
-    try:
-        content = json.loads(answer)
-    except (ValueError, RecursionError) as error:
-        raise UnusableAnswer("the answer is no JSON") from error
-    documents = content.get("ExpenseDocuments") if isinstance(content, dict) else None
+    documents = usable.from_json(answer).get("ExpenseDocuments")
     if not isinstance(documents, list) or not documents or not isinstance(documents[0], dict):
         raise UnusableAnswer("the answer has no ExpenseDocuments")
     return list(_objects(documents))
@@ -117,7 +115,14 @@ def _fields(found: Any) -> Iterator[_Field]:
                 label=_text(_object(entry.get("LabelDetection")).get("Text")),
                 confidence=min(_share(kind.get("Confidence")), _share(value.get("Confidence"))),
                 currency=_text(_object(entry.get("Currency")).get("Code")),
+                receiver=_of_receiver(entry.get("GroupProperties")),
             )
+
+
+def _of_receiver(groups: Any) -> bool:
+    """Say whether a field belongs to a group such as RECEIVER_BILL_TO, and to none of the vendor's."""
+    kinds = [kind for group in _objects(groups) for kind in _list(group.get("Types")) if isinstance(kind, str)]
+    return bool(kinds) and all(kind.startswith("RECEIVER") for kind in kinds)
 
 
 def _summary(fields: list[_Field], separator: printed.Separator | None) -> tuple[dict[str, Any], dict[str, float]]:
@@ -130,11 +135,11 @@ def _summary(fields: list[_Field], separator: printed.Separator | None) -> tuple
         confidence[path] = field.confidence
 
     for path, kinds in _TEXTS.items():
-        if field := _best(fields, *kinds):
+        if field := _best([field for field in fields if not field.receiver], *kinds):
             put(path, " ".join(field.text.split())[:2_000], field)
     for path, kinds in _AMOUNTS.items():
         field = _best(fields, *kinds)
-        if field and (value := printed.amount(field.text, separator)) is not None:
+        if field and (value := _money(field, separator)) is not None:
             put(path, abs(value) if path == "discount" else value, field)
     if field := _best(fields, *_DATES):
         put("purchase_date", printed.date(field.text), field)
@@ -160,10 +165,10 @@ def _best(fields: list[_Field], *kinds: str) -> _Field | None:
 
 
 def _tax(field: _Field, separator: printed.Separator | None) -> dict[str, Any] | None:
-    value = printed.amount(field.text, separator)
-    if value is None:
+    value = _money(field, separator)
+    rate = _RATE.search(field.label or "") or _RATE.search(field.text)
+    if value is None and not rate:
         return None
-    rate = _RATE.search(field.label or "")
     return {
         "description": field.label,
         "rate": Decimal(rate[1].replace(",", ".")) if rate else None,
@@ -172,8 +177,13 @@ def _tax(field: _Field, separator: printed.Separator | None) -> dict[str, Any] |
 
 
 def _charge(field: _Field, separator: printed.Separator | None) -> dict[str, Any] | None:
-    value = printed.amount(field.text, separator)
+    value = _money(field, separator)
     return None if value is None else {"description": field.label, "amount": value}
+
+
+def _money(field: _Field, separator: printed.Separator | None) -> Decimal | None:
+    """Return the amount that a field holds: not its rate, which Textract gives under the same type."""
+    return None if "%" in field.text else printed.amount(field.text, separator)
 
 
 def _item(row: list[_Field], separator: printed.Separator | None) -> dict[str, Any] | None:
@@ -188,9 +198,12 @@ def _item(row: list[_Field], separator: printed.Separator | None) -> dict[str, A
     return item if any(value is not None for value in item.values()) else None
 
 
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _objects(value: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(value, list):
-        yield from (part for part in value if isinstance(part, dict))
+    yield from (part for part in _list(value) if isinstance(part, dict))
 
 
 def _object(value: Any) -> dict[str, Any]:
@@ -203,4 +216,4 @@ def _text(value: Any) -> str | None:
 
 def _share(value: Any) -> float:
     """Return Textract's 0..100 as a share; what is missing says nothing against the other."""
-    return min(max(float(value) / 100, 0.0), 1.0) if isinstance(value, int | float) else 1.0
+    return max(0, min(100, value)) / 100 if isinstance(value, int | float) else 1.0

@@ -4,10 +4,10 @@ One wrong value among fifty is no reason to keep nothing. The total is the excep
 is worth asking for again, and worth nothing without it.
 """
 
+import json
 import re
 from typing import Any, Final
 
-import pydantic_core
 from pydantic import ValidationError
 
 from worker.extraction.protocols.base import UnusableAnswer
@@ -23,12 +23,15 @@ _UNTOLD: Final = frozenset({"usage", "model_version"})
 Place = tuple[str | int, ...]
 
 
-def from_json(answer: bytes) -> Any:
-    """Return what the JSON `answer` says, or raise `UnusableAnswer`."""
+def from_json(answer: bytes) -> dict[str, Any]:
+    """Return the JSON object `answer`, or raise `UnusableAnswer`."""
     try:
-        return pydantic_core.from_json(answer)
-    except ValueError as error:
+        found = json.loads(answer)
+    except (ValueError, RecursionError) as error:
         raise UnusableAnswer("the answer is no JSON") from error
+    if not isinstance(found, dict):
+        raise UnusableAnswer("the answer is no JSON object")
+    return found
 
 
 def reading(answer: dict[str, Any]) -> Reading:
