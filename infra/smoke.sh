@@ -5,19 +5,20 @@
 #
 # It makes real resources in the account of your AWS credentials and costs money while it runs (about half an hour, most
 # of it SageMaker's). FILE.tfvars is one of yours as in infra/examples. It needs terraform, aws (version 2) and jq.
+# The stack is one of its own: another name, a state of its own in a directory of its own, a bucket of its own whatever
+# FILE.tfvars says, no mail to anybody. What stands already in the account is left alone.
 #   SMOKE_KEEP=1      leave the stack standing
 #   SMOKE_OUTPUTS=F   do not apply nor destroy: test the stack whose `terraform output -json` is in F
 #   SMOKE_WAIT_S=N    longest wait for a row, seconds (default 900: from zero tasks, and a model that has just started)
 set -euo pipefail
 
 usage() {
-    sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,13s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 
 here=$(cd "$(dirname "$0")" && pwd)
 [[ ${1:-} == express || ${1:-} == custom ]] || usage
-root=$here/$1
 vars=${2:-}
 receipt=${3:-$here/../worker/local/samples/files/de-supermarket-card.jpg}
 wait_s=${SMOKE_WAIT_S:-900}
@@ -32,38 +33,70 @@ done
 
 say() { printf '%s  %s\n' "$(date -u +%H:%M:%S)" "$*"; }
 
-terraform_do() { terraform -chdir="$root" "$1" -input=false -auto-approve -var-file="$vars" "${@:2}"; }
+# Terraform works on a copy, so that neither the state, the backend nor the variables of a stack of yours are touched.
+copy() { # ROOT: a copy of it and of the modules; sets `root`
+    unset TF_DATA_DIR TF_WORKSPACE
+    local work
+    work=$(mktemp -d "${TMPDIR:-/tmp}/receipts-smoke.XXXXXX")
+    root=$work/$1
+    mkdir "$root"
+    cp -R "$here/modules" "$work"
+    cp "$here/$1"/{main,outputs,variables,versions}.tf "$root"
+    if [[ $vars == *.json ]]; then cp "$vars" "$root/terraform.tfvars.json"; else cp "$vars" "$root/terraform.tfvars"; fi
+    cat >"$root/smoke.auto.tfvars" <<END
+name         = "rcpt-smoke-$(date -u +%H%M%S)"
+protect_data = false
+alarm_emails = []
+END
+    cat >"$root/smoke_override.tf" <<END
+terraform {
+  backend "local" {}
+}
+
+module "intake" {
+  existing_bucket     = null
+  manage_notification = true
+  filters             = []
+}
+END
+}
+
+terraform_do() { terraform -chdir="$root" "$1" -input=false "${@:2}"; }
 
 stop() {
     local code=$?
     trap - EXIT
-    if [[ -z ${SMOKE_OUTPUTS:-} && -z ${SMOKE_KEEP:-} ]]; then
+    if [[ -n ${root:-} && -n ${SMOKE_KEEP:-} ]]; then
+        say "the stack stands: terraform -chdir=$root destroy"
+    elif [[ -n ${root:-} ]]; then
         say "destroying the stack"
-        terraform_do destroy "${only_smoke[@]}" || { echo "smoke: the stack is still there: terraform -chdir=$root destroy" >&2; code=1; }
+        if terraform_do destroy -auto-approve; then
+            rm -rf "$(dirname "$root")"
+        else
+            echo "smoke: the stack is still there: terraform -chdir=$root destroy" >&2
+            code=1
+        fi
     fi
     if [[ $code -eq 0 ]]; then say "passed"; else say "FAILED"; fi
     exit "$code"
 }
 
-# Names of its own, and nothing that refuses to be destroyed.
-only_smoke=(-var "name=rcpt-smoke" -var "protect_data=false")
-
 if [[ -n ${SMOKE_OUTPUTS:-} ]]; then
     outputs=$(cat "$SMOKE_OUTPUTS")
     trap stop EXIT
 else
-    vars=$(cd "$(dirname "$vars")" && pwd)/$(basename "$vars")
-    say "terraform init and apply of $1"
-    terraform -chdir="$root" init -input=false
+    copy "$1"
+    say "terraform init and apply of $1 in $root"
+    terraform_do init
     trap stop EXIT
-    terraform_do apply "${only_smoke[@]}"
+    terraform_do apply -auto-approve
     outputs=$(terraform -chdir="$root" output -json)
 fi
 
 output() { jq -er --arg name "$1" '.[$name].value' <<<"$outputs"; }
 bucket=$(output bucket) table=$(output table) queue=$(output queue_url) dead=$(output dead_letter_queue_url)
 AWS_REGION=$(output region)
-export AWS_REGION AWS_PAGER=""
+export AWS_REGION AWS_DEFAULT_REGION=$AWS_REGION AWS_PAGER=""
 
 row() { # KEY: the row of a document, or nothing
     aws dynamodb get-item --table-name "$table" --consistent-read --output json \
@@ -84,21 +117,25 @@ await() { # KEY FILTER: wait until the row of KEY passes the jq FILTER, and prin
     return 1
 }
 
+# What stands in $(…) within a command's arguments may fail unnoticed, so rows are awaited in assignments.
+read_well='.status.S == "extracted" or .status.S == "needs_review"'
 show() { jq -r '"status \(.status.S), merchant \(.merchant.M.name.S // "-"), total \(.total.N // "-"), revision \(.revision.N // "-")"'; }
 
 key=$run/$(basename "$receipt")
 say "dropping $(basename "$receipt") into s3://$bucket/$key"
 aws s3 cp --only-show-errors "$receipt" "s3://$bucket/$key"
-first=$(await "$key" '.status.S == "extracted" or .status.S == "needs_review"')
+first=$(await "$key" "$read_well")
 say "row: $(show <<<"$first")"
 
 say "the same bytes under another name: answered from the table"
 aws s3 cp --only-show-errors "$receipt" "s3://$bucket/$run/copy"
-say "row: $(await "$run/copy" '.status.S == "extracted" or .status.S == "needs_review"' | show)"
+found=$(await "$run/copy" "$read_well")
+say "row: $(show <<<"$found")"
 
 say "what is no picture: rejected"
 echo "no picture" | aws s3 cp --only-show-errors - "s3://$bucket/$run/note.txt"
-say "row: $(await "$run/note.txt" '.status.S == "rejected"' | jq -r '"status \(.status.S), reason \(.reason.S)"')"
+found=$(await "$run/note.txt" '.status.S == "rejected"')
+say "row: $(jq -r '"status \(.status.S), reason \(.reason.S)"' <<<"$found")"
 
 say "replaying $key with a new call of the model"
 aws sqs send-message --queue-url "$queue" --output text --query MessageId --message-body "$(
@@ -106,7 +143,8 @@ aws sqs send-message --queue-url "$queue" --output text --query MessageId --mess
         '{kind: "receipts.replay", replay_id: $id, force: true, bucket: $bucket, key: $key}
          + ($row | {uploaded_at, version_id, etag, sequencer} | map_values(.S?))'
 )"
-await "$key" ".revision.N != $(jq '.revision.N' <<<"$first")" | show
+found=$(await "$key" ".revision.N != $(jq '.revision.N' <<<"$first")")
+say "row: $(show <<<"$found")"
 
 waiting=$(aws sqs get-queue-attributes --queue-url "$dead" --attribute-names ApproximateNumberOfMessages \
     --query Attributes.ApproximateNumberOfMessages --output text)

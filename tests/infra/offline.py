@@ -67,27 +67,27 @@ class Offline:
         """Return the Python that has what the tool needs."""
         return self.home / "venv/bin/python"
 
-    def run(self, command: str, root: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run `command` on infra/`root` and return what it said."""
+    def run(self, command: str, root: str, *arguments: str, of: Path = INFRA) -> subprocess.CompletedProcess[str]:
+        """Run `command` on `of`/`root` and return what it said."""
         line = [
             str(self.python),
             str(TOOL / "tf-offline"),
             "--root",
-            str(INFRA),
+            str(of),
             command,
-            str(INFRA / root),
+            str(of / root),
             *arguments,
         ]
         # A cache of its own: another Python's would be written anew under a Terraform that has just read it.
         variables = {**os.environ, "TF_OFFLINE_CACHE": str(self.home / "cache")}
         return subprocess.run(line, capture_output=True, text=True, check=False, timeout=240, env=variables)
 
-    def apply(self, root: str, variables: dict[str, Any]) -> State:
-        """Pretend to apply infra/`root` and return the state."""
+    def apply(self, root: str, variables: dict[str, Any], *, of: Path = INFRA) -> State:
+        """Pretend to apply `of`/`root` and return the state."""
         with tempfile.NamedTemporaryFile("w", suffix=".tfvars.json") as file:
             json.dump(variables, file)
             file.flush()
-            done = self.run("apply", root, "-no-color", f"-var-file={file.name}")
+            done = self.run("apply", root, "-no-color", f"-var-file={file.name}", of=of)
         assert done.returncode == 0, done.stderr
         return State(json.loads(done.stdout))
 
