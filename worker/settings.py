@@ -71,7 +71,12 @@ class Settings(BaseSettings):
     chat_schema: Literal["receipt", "flat", "none"] = Field(
         "receipt",
         description="`chat`: JSON schema asked for: `receipt` (all fields), `flat` (storeName, purchaseDate, total) or "
-        "`none` (no response_format).",
+        "`none` (no response_format; the prompt has the schema).",
+    )
+    chat_response_format: Literal["json_schema", "json_object"] = Field(
+        "json_schema",
+        description="`chat`: how the server takes the schema: `json_schema` as OpenAI has it (vLLM, LMI), or "
+        "`json_object` with the schema as its `value` (TGI).",
     )
     chat_extra: dict[str, Any] = Field(
         {}, description='`chat`: JSON object merged into the body, such as {"temperature": 0}.'

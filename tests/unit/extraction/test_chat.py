@@ -282,14 +282,21 @@ def test_every_page_is_a_picture_of_one_question() -> None:
     assert body["response_format"]["json_schema"]["schema"]["properties"]["purchase_date"]
 
 
-@pytest.mark.parametrize(("schema", "expected"), [("none", None), ("flat", "storeName"), ("receipt", "merchant")])
-def test_the_schema_is_a_setting(schema: Any, expected: str | None) -> None:
-    """A server without guided decoding gets no response_format."""
-    body = json.loads(ChatProtocol(schema=schema, extra={}).request(pages(1)).body)
-    if expected is None:
-        assert "response_format" not in body
-    else:
-        assert expected in body["response_format"]["json_schema"]["schema"]["properties"]
+def test_the_schema_is_a_setting() -> None:
+    """A server with guided decoding gets the schema in its own form; without it, the model reads it in the prompt."""
+
+    def sent(**told: Any) -> tuple[str, Any]:
+        body = json.loads(ChatProtocol(extra={}, **told).request(pages(1)).body)
+        return body["messages"][0]["content"], body.get("response_format")
+
+    prompt, receipt = sent()
+    assert "merchant" in receipt["json_schema"]["schema"]["properties"]
+    assert sent(form="json_object") == (prompt, {"type": "json_object", "value": receipt["json_schema"]["schema"]})
+    assert "storeName" in sent(schema="flat")[1]["json_schema"]["schema"]["properties"]
+    longer, none = sent(schema="none")
+    assert none is None
+    assert longer.startswith(prompt)
+    assert "card_last_four" in longer
 
 
 def test_the_schema_guides_a_decoder() -> None:
@@ -331,10 +338,11 @@ def test_a_repair_of_an_answer_that_cannot_be_quoted_asks_the_same_again() -> No
 
 
 def test_an_edited_prompt_is_another_version() -> None:
-    """The version that a record keeps has a digest of the prompt."""
+    """The version that a record keeps has a digest of the prompt and the schema."""
     number, digest = CHAT.version.split("-")
     assert number.isdigit()
     assert len(digest) == 8
+    assert ChatProtocol(extra={}).version == CHAT.version != ChatProtocol(schema="flat", extra={}).version
 
 
 def test_the_image_protocol_sends_bytes_or_a_list() -> None:

@@ -16,6 +16,7 @@ def make(settings: Settings) -> Protocol:
             model=settings.chat_model,
             max_tokens=settings.chat_max_tokens,
             schema=settings.chat_schema,
+            form=settings.chat_response_format,
             extra=settings.chat_extra,
         )
     return TextractProtocol() if settings.protocol == "textract" else ImageProtocol()

@@ -14,7 +14,6 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from functools import cached_property
 from importlib import resources
 from typing import Any, Final, Literal
 
@@ -25,8 +24,8 @@ from worker.receipts.currency import SIGNS
 from worker.receipts.receipt import MAX_COUNT, NAME, Reading, Receipt
 
 PROMPT: Final = resources.files(__package__).joinpath("prompt.txt").read_text(encoding="utf-8")
-PROMPT_VERSION: Final = f"2-{hashlib.sha256(PROMPT.encode()).hexdigest()[:8]}"
-"""A number for people and a digest, so that an edited prompt never passes for the old one."""
+PROMPT_NUMBER: Final = 3
+"""For people; a digest stands beside it, so that an edited prompt or schema never passes for the old one."""
 
 FLAT_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
@@ -57,6 +56,7 @@ _RECEIPT_NAMES: Final = frozenset({*Receipt.model_fields, "receipt", "storeName"
 _LAST_FOUR: Final = re.compile(r"(?:.*\D|\d{9,15})?(\d{4})", re.DOTALL)
 _NOT_GUIDING: Final = frozenset({"title", "default", "maxLength"})
 Schema = Literal["receipt", "flat", "none"]
+Form = Literal["json_schema", "json_object"]
 
 
 class ChatProtocol:
@@ -65,13 +65,20 @@ class ChatProtocol:
     name = "chat"
 
     def __init__(
-        self, *, model: str | None = None, max_tokens: int = 4_096, schema: Schema = "receipt", extra: dict[str, Any]
+        self,
+        *,
+        model: str | None = None,
+        max_tokens: int = 4_096,
+        schema: Schema = "receipt",
+        form: Form = "json_schema",
+        extra: dict[str, Any],
     ) -> None:
-        self.version = PROMPT_VERSION
         self._model = model
         self._max_tokens = max_tokens
-        self._schema = schema
         self._extra = extra
+        self._prompt, self._response_format = _told(schema, form)
+        told = self._prompt + json.dumps(self._response_format)
+        self.version = f"{PROMPT_NUMBER}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
     def request(self, prepared: Prepared) -> Request:
         """Return the call that asks for the receipt in `prepared`."""
@@ -84,7 +91,7 @@ class ChatProtocol:
         ]
         ask = {"type": "text", "text": "Give the JSON of this receipt."}
         messages: list[dict[str, Any]] = [
-            {"role": "system", "content": PROMPT},
+            {"role": "system", "content": self._prompt},
             {"role": "user", "content": [*pictures, ask]},
         ]
         return self._body(messages)
@@ -96,13 +103,6 @@ class ChatProtocol:
         if self._response_format:
             body["response_format"] = self._response_format
         return Request(body=json.dumps(body | self._extra).encode(), content_type="application/json")
-
-    @cached_property
-    def _response_format(self) -> dict[str, Any] | None:
-        if self._schema == "none":
-            return None
-        schema = FLAT_SCHEMA if self._schema == "flat" else _guiding(Receipt.model_json_schema(mode="serialization"))
-        return {"type": "json_schema", "json_schema": {"name": "receipt", "schema": schema}}
 
     def repair(self, ask: Ask) -> Request | None:
         """Return the conversation so far with what was wrong, so that the model can mend its answer."""
@@ -151,6 +151,16 @@ def _reading(completion: dict[str, Any], usage: dict[str, int]) -> Reading:
     if len(found) > 1:
         raise UnusableAnswer("it has several JSON objects, and one is needed", rest=reading)
     return reading
+
+
+def _told(schema: Schema, form: Form) -> tuple[str, dict[str, Any] | None]:
+    """Return the prompt and the `response_format`: where the server takes no schema, the model reads it."""
+    guide = FLAT_SCHEMA if schema == "flat" else _guiding(Receipt.model_json_schema(mode="serialization"))
+    if schema == "none":
+        return f"{PROMPT}- The object is valid under this JSON schema: {json.dumps(guide)}\n", None
+    if form == "json_object":  # github.com/huggingface/text-generation-inference/issues/3058
+        return PROMPT, {"type": "json_object", "value": guide}
+    return PROMPT, {"type": "json_schema", "json_schema": {"name": "receipt", "schema": guide}}
 
 
 def _guiding(schema: Any) -> Any:
