@@ -91,6 +91,33 @@ async def test_an_endpoint_is_judged_and_compared(truth: Path, tmp_path: Path) -
     assert "0.0 %" in out
 
 
+@pytest.mark.parametrize("wrong", ["state", "address"])
+async def test_an_endpoint_that_does_not_answer_ends_the_evaluation(truth: Path, wrong: str) -> None:
+    """A worker waits for the end of an outage; an evaluation says so in a line and ends with 1."""
+    async with FakeEndpoint(down=True).serve() as endpoint:
+        aws = {
+            "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": endpoint.url if wrong == "state" else "http://127.0.0.1:9",
+            "AWS_REGION": "eu-central-1",
+            "AWS_ACCESS_KEY_ID": "x",
+            "AWS_SECRET_ACCESS_KEY": "x",
+        }
+        quick = {"RECEIPTS_CALL_BASE_S": "0.01", "RECEIPTS_CALL_CAP_S": "0.02"}
+        code, _, err = await evaluate("--truth", truth, "--endpoint", "reader", **aws, **quick)
+    assert code == 1
+    assert "The endpoint reader does not answer: " in err
+
+
+async def test_what_is_missing_is_said_before_anything_is_read(truth: Path, tmp_path: Path) -> None:
+    """Pictures that are not there, or a report that can be written nowhere, end with 2 at once."""
+    for wrong, sentence in (
+        (("--images", tmp_path / "none"), "2 of 2 pictures are not in"),
+        (("--html", tmp_path / "none" / "report.html"), "no such directory"),
+    ):
+        code, _, err = await evaluate("--truth", truth, *wrong)
+        assert code == 2
+        assert sentence in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

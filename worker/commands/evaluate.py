@@ -45,6 +45,7 @@ def command(
     goals = [_goal(text) for text in at_least or ()]
     known = truths.load(truth)
     pictures = images or _beside(truth)
+    _demand(known, pictures, html)
     earlier = runs.load(against) if against else None
     settings = load()
     receipts, model = asyncio.run(_run(settings, known, pictures, endpoint=endpoint, at_once=at_once, today=_today()))
@@ -71,6 +72,17 @@ def _today() -> dt.date:
 def _beside(truth: Path) -> Path:
     folder = truth.parent / "images"
     return folder if folder.is_dir() else truth.parent
+
+
+def _demand(known: "list[Truth]", pictures: Path, html: Path | None) -> None:
+    """Raise `SettingsError` for what would only come out after minutes of reading."""
+    missing = [one.file for one in known if not (pictures / one.file).is_file()]
+    if missing:
+        raise SettingsError(
+            f"{len(missing)} of {len(known)} pictures are not in {pictures}, such as {missing[0]}. --images says where."
+        )
+    if html and not html.absolute().parent.is_dir():
+        raise SettingsError(f"--html {html}: there is no such directory.")
 
 
 def _goal(text: str) -> tuple[str, float]:
@@ -143,6 +155,9 @@ def _print(run: "Run", earlier: "Run | None", changes: "list[Change]") -> None:
         f"Marked extracted: {percent(decision['extracted'])}, of these the total is right in "
         f"{percent(decision['total_right_of_extracted'])}"
     )
+    unread = [one.error for one in run.receipts if one.error]
+    if unread:
+        screen.print(*cells(f"Not read at all: {len(unread)}, the first because of {unread[0]}"))
     if earlier and not changes:
         screen.print(f"\nAgainst {earlier.model}: the same fields are right.")
     elif earlier:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from worker.errors import ReceiptsError
+from worker.errors import ReasonedError
 from worker.evaluation.readers import Read
 from worker.evaluation.scores import ReceiptScore, score
 from worker.evaluation.truth import Truth
@@ -24,7 +24,10 @@ async def evaluate(
     today: dt.date,
     on_done: Callable[[], None] = lambda: None,
 ) -> tuple[ReceiptScore, ...]:
-    """Read `images`/`file` for each truth, `at_once` at a time, and give the scores in the order of the truths."""
+    """Read `images`/`file` for each truth, `at_once` at a time, and give the scores in the order of the truths.
+
+    Raises `ReceiptsError` where the reader can read nothing at all.
+    """
     free = asyncio.Semaphore(at_once)
 
     async def one(truth: Truth) -> ReceiptScore:
@@ -35,15 +38,18 @@ async def evaluate(
         on_done()
         return judge(truth, reading, error, ms=ms, threshold=threshold, today=today)
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(truth), name=f"evaluate-{truth.file}") for truth in truths]
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(truth), name=f"evaluate-{truth.file}") for truth in truths]
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
     return tuple(task.result() for task in tasks)
 
 
 async def _try(read: Read, path: Path) -> tuple[Reading | None, str | None]:
     try:
         return await read(await asyncio.to_thread(path.read_bytes)), None
-    except (OSError, ReceiptsError) as error:
+    except (OSError, ReasonedError) as error:
         return None, f"{type(error).__name__}: {error}"
 
 

@@ -1,24 +1,28 @@
 """Readers: the embedded model or an endpoint, asked just as a worker asks: prepared pictures, the same protocols."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from worker.errors import Failed
+from worker.errors import DependencyFault, Failed, ReceiptsError
 from worker.extraction import protocols
 from worker.extraction.apart import prepare
 from worker.extraction.endpoint import Endpoint, EndpointTarget
 from worker.extraction.prepare import ImageLimits, Prepared
+from worker.extraction.protocols.base import UnusableAnswer
 from worker.extraction.protocols.image import ImageProtocol
 from worker.receipts.receipt import Reading
 from worker.resilience.breaker import Breaker, BreakerPolicy
 from worker.resilience.dependency import Dependency, RetryPolicy
+from worker.resilience.faults import SuspectFault
 from worker.resilience.limiter import Limiter
 from worker.settings import Settings
 
 Read = Callable[[bytes], Awaitable[Reading]]
-"""Reads an uploaded file. Raises `Rejected` for what is no picture, `Failed` for what was not read."""
+"""Reads an uploaded file. Raises `Rejected` for what is no picture, another `ReasonedError` for what was not read, and
+a plain `ReceiptsError` where nothing will be."""
 
 
 @asynccontextmanager
@@ -37,7 +41,7 @@ async def embedded(settings: Settings, *, processes: int) -> AsyncIterator[Read]
             request = protocol.request(await _prepared(data, settings))
             try:
                 return protocol.read(await pool.run(answer, request.body, request.content_type))
-            except BadCallError as error:
+            except (BadCallError, UnusableAnswer) as error:
                 raise Failed("unusable_answer", str(error)) from error
 
         yield read
@@ -51,7 +55,8 @@ async def endpoint(settings: Settings, name: str, *, calls: int) -> AsyncIterato
     from worker.aws import clients
 
     async with clients(settings) as aws:
-        breaker = Breaker("sagemaker", BreakerPolicy(), clock=time.monotonic)
+        # A worker waits for the end of an outage behind its breaker; an evaluation is there to tell of it.
+        breaker = Breaker("sagemaker", BreakerPolicy(failures=sys.maxsize), clock=time.monotonic)
         retrying = RetryPolicy(attempts=settings.call_attempts, base_s=settings.call_base_s, cap_s=settings.call_cap_s)
         asked = Endpoint(
             aws.sagemaker,
@@ -67,9 +72,19 @@ async def endpoint(settings: Settings, name: str, *, calls: int) -> AsyncIterato
             limiter=Limiter(clock=time.monotonic, fixed=calls),
         )
 
+        answered = False
+
         async def read(data: bytes) -> Reading:
+            nonlocal answered
             prepared = await _prepared(data, settings)
-            return (await asked.read(prepared, work="evaluation", before_call=_nothing)).reading
+            try:
+                reading = (await asked.read(prepared, work="evaluation", before_call=_nothing)).reading
+            except DependencyFault as fault:
+                if answered or isinstance(fault, SuspectFault):
+                    raise
+                raise ReceiptsError(f"The endpoint {name} does not answer: {fault}") from fault
+            answered = True
+            return reading
 
         yield read
 

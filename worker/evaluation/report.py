@@ -122,7 +122,7 @@ def _changes(against: Run | None, changes: Sequence[Change]) -> str:
     better = sum(one.better for one in changes)
     name = escape(against.model) if against else ""
     head = f"<h2>Against {name}: {better} better, {len(changes) - better} worse</h2>"
-    return head + _table(("", "file", "field", "truth", "before", "now"), rows)
+    return head + (_table(("", "file", "field", "truth", "before", "now"), rows) if rows else "")
 
 
 def _receipt(one: ReceiptScore, images: Path) -> str:
