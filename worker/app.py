@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+FETCH_MIB_PER_S = 1.0
+"""An upload that comes more slowly than this, at the largest size, is given up and fetched again."""
 CLAIM_MARGIN_S = 15.0
 """A content is claimed for so much longer than one call of the endpoint may take."""
 STARTING_INVOCATIONS = 8
@@ -385,6 +387,7 @@ def _pipeline(
     policy = PipelinePolicy(
         images=ImageLimits.of(settings),
         upload_limit_bytes=round(settings.upload_limit_mib * MIB),
+        fetch_s=settings.call_timeout_s + settings.upload_limit_mib / FETCH_MIB_PER_S,
         claim_s=settings.endpoint_timeout_s + CLAIM_MARGIN_S,
     )
     records = RecordMaker(review_threshold=settings.review_threshold, expire_days=settings.expire_days, clock=time.time)

@@ -67,6 +67,8 @@ class PipelinePolicy:
 
     images: ImageLimits
     upload_limit_bytes: int
+    fetch_s: float
+    """How long an upload may take to come, once S3 has begun to send it."""
     claim_s: float
     """How long a content is claimed: longer than one call of the endpoint may take."""
 
@@ -270,7 +272,8 @@ class Pipeline:
                 limit = self._policy.upload_limit_bytes
                 raise Rejected("too_large", f"the object has {size} bytes; {limit} are the limit")
             await grow(size)
-            data = await stream.read()
+            async with asyncio.timeout(self._policy.fetch_s):  # the client's own limit begins anew with each byte
+                data = await stream.read()
         etag = str(reply.get("ETag", "")).strip('"') or None
         return replace(upload, etag=etag or upload.etag), data
 

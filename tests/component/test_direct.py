@@ -1,6 +1,7 @@
 """Direct calls do what botocore's do, for who makes them and for who answers them."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import io
 import os
@@ -322,6 +323,71 @@ async def test_an_answer_that_does_not_come_is_a_time_out(signed_environment: Ca
             await opened.dynamodb.get_item(TableName="t", Key={})
         reasons.append(getattr(classify("dynamodb", caught.value), "reason", None))
     assert reasons == ["timeout", "connection", "connection"]
+
+
+@pytest.mark.parametrize("direct", [True, False])
+async def test_an_answer_that_never_ends_is_a_time_out(
+    signed_environment: Callable[..., None], *, direct: bool
+) -> None:
+    """A byte now and then does not keep a call alive: the whole answer has to come within the time-out."""
+
+    async def trickle(request: web.Request, _: bytes) -> web.StreamResponse:
+        reply = web.StreamResponse(headers={"Content-Length": "1000"})
+        await reply.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await reply.write(b" ")
+                await asyncio.sleep(0.05)
+        return reply
+
+    reasons = []
+    settings = Settings(call_timeout_s=0.5, endpoint_timeout_s=0.5, receive_wait_s=0, direct_calls=direct)
+    async with SignedAws({"one": ONE}, trickle).serve() as server:
+        signed_environment(server.url)
+        async with clients(settings) as opened, asyncio.timeout(20):
+
+            async def invoke() -> None:
+                reply = await opened.sagemaker.invoke_endpoint(EndpointName="e", Body=b"x")
+                async with reply["Body"] as stream:
+                    await stream.read()
+
+            calls: dict[str, Callable[[], Awaitable[Any]]] = {
+                "sagemaker": invoke,
+                "dynamodb": lambda: opened.dynamodb.get_item(TableName="t", Key={}),
+                "sqs": lambda: opened.sqs.receive_message(QueueUrl=f"{server.url}/1/q"),
+            }
+            for name, call in calls.items():
+                with pytest.raises((BotoCoreError, TimeoutError)) as caught:
+                    await call()
+                reasons.append(getattr(classify(name, caught.value), "reason", None))
+    assert reasons == ["timeout"] * 3
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[1]", b'"down"', b"<html>", b"\xff\xfe", b"[" * 100_000], ids=repr)
+async def test_what_is_no_answer_of_aws_is_an_outage(signed_environment: Callable[..., None], body: bytes) -> None:
+    """A proxy that answers in AWS's stead, with whatever it says, is waited for; it is no fault of a receipt's."""
+
+    async def answer(_: web.Request, __: bytes) -> web.StreamResponse:
+        return web.Response(status=status, body=body)
+
+    kinds = []
+    async with SignedAws({"one": ONE}, answer).serve() as server:
+        signed_environment(server.url)
+        async with clients(Settings()) as opened:
+            calls: dict[str, Callable[[], Awaitable[Any]]] = {
+                "sagemaker": lambda: opened.sagemaker.invoke_endpoint(EndpointName="e", Body=b"x"),
+                "dynamodb": lambda: opened.dynamodb.get_item(TableName="t", Key={}),
+                "sqs": lambda: opened.sqs.receive_message(QueueUrl=f"{server.url}/1/q"),
+                "s3": lambda: opened.s3.get_object(Bucket="b", Key="k"),
+            }
+            for status in (200, 502, 503):
+                for name, call in calls.items():
+                    if status == 200 and (name in {"s3", "sagemaker"} or not body):
+                        continue  # for them any bytes are an answer
+                    with pytest.raises(Exception) as caught:  # noqa: PT011 # whichever: what it counts as is looked at
+                        await call()
+                    kinds.append(type(classify(name, caught.value)))
+    assert set(kinds) == {DependencyFault}
 
 
 async def test_a_body_that_breaks_off_is_no_object(signed_environment: Callable[..., None]) -> None:

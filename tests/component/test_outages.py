@@ -44,6 +44,25 @@ async def test_an_outage_uses_up_no_receive(
 
 
 @CONCURRENT
+async def test_an_upload_that_comes_too_slowly_is_fetched_again(
+    aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3 that sends a byte now and then holds nobody for ever: the fetch is given up, and made anew."""
+    async with FaultyProxy(aws.url, bytes_per_s=100).serve() as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
+        async with working(fast, call_timeout_s=0.5, upload_limit_mib=0.1):
+            await upload(aws, "a.jpg", picture(1))
+
+            async def tried_again() -> bool:
+                return proxy.requests > 2
+
+            await until(tried_again)
+            proxy.bytes_per_s = None
+            found = await until(lambda: record(aws, "a.jpg"))
+    assert found.receives == 1
+
+
+@CONCURRENT
 async def test_replies_that_are_lost_cost_nothing(
     aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -174,9 +174,11 @@ class _Body:
     async def __aexit__(self, *_: object) -> None:
         pass
 
-    async def read(self) -> bytes:
-        """Return all of it."""
-        return self._data
+    async def read(self, size: int | None = None) -> bytes:
+        """Return the next `size` bytes, or all that is left."""
+        read = self._data[:size]
+        self._data = self._data[len(read) :]
+        return read
 
 
 class Process:
@@ -218,7 +220,7 @@ class Process:
             overflow=Overflow(client, needs["s3"]),
             executor=_Inline(),
             budget=ByteBudget(100_000),
-            policy=PipelinePolicy(images=ImageLimits(), upload_limit_bytes=100_000, claim_s=15),
+            policy=PipelinePolicy(images=ImageLimits(), upload_limit_bytes=100_000, fetch_s=30, claim_s=15),
             records=RecordMaker(review_threshold=0.8, expire_days=None, clock=clock),
             telemetry=Telemetry(clock=clock),
             clock=clock,

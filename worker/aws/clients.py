@@ -9,6 +9,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, cast
 
@@ -42,10 +43,12 @@ class Clients:
     sagemaker: "SageMakerRuntimeClient"
 
 
-def config(*, timeout_s: float, connections: int, attempts: int = 1, **more: Any) -> AioConfig:
+def config(
+    *, timeout_s: float, connections: int, attempts: int = 1, whole_s: float | None = None, **more: Any
+) -> AioConfig:
     """Return how a client behaves: `timeout_s` for an answer, `connections` kept open at most, `attempts` of a call.
 
-    `more` goes to botocore's Config as it is.
+    `timeout_s` is for each part of an answer, `whole_s` for all of it. `more` goes to botocore's Config as it is.
     """
     return AioConfig(
         connect_timeout=min(timeout_s, 10),
@@ -59,7 +62,7 @@ def config(*, timeout_s: float, connections: int, attempts: int = 1, **more: Any
         s3={"addressing_style": "auto"},
         # A fixed one: botocore puts its own together anew for each call, which costs a tenth of the call's CPU.
         user_agent=f"receipts-worker/{metadata.version('receipts-worker')} botocore/{botocore.__version__}",
-        http_session_cls=Pool,
+        http_session_cls=partial(Pool, whole_s=whole_s),  # type: ignore[arg-type]  # it is called, nothing else
         **more,
     )
 
@@ -78,14 +81,17 @@ async def clients(settings: Settings, *, attempts: int = 1) -> AsyncIterator[Cli
     """Open the clients and close them at the end; each call is tried `attempts` times by botocore."""
     opened = session()
     connections = settings.max_in_flight + 8
-    ordinary: dict[str, Any] = {"timeout_s": settings.call_timeout_s, "connections": connections, "attempts": attempts}
-    polling = ordinary | {"timeout_s": settings.call_timeout_s + settings.receive_wait_s}
-    invoking: dict[str, Any] = {"timeout_s": settings.endpoint_timeout_s, "connections": connections}
+    call_s, invoke_s = settings.call_timeout_s, settings.endpoint_timeout_s
+    poll_s = call_s + settings.receive_wait_s
+    ordinary: dict[str, Any] = {"timeout_s": call_s, "connections": connections, "attempts": attempts}
+    polling = ordinary | {"timeout_s": poll_s, "whole_s": poll_s}
+    invoking: dict[str, Any] = {"timeout_s": invoke_s, "whole_s": invoke_s, "connections": connections}
+    rows = config(**ordinary, whole_s=call_s)
     async with AsyncExitStack() as stack:
         made = Clients(
             sqs=await stack.enter_async_context(opened.client("sqs", config=config(**polling))),
             s3=await stack.enter_async_context(opened.client("s3", config=config(**ordinary, **SIGNED))),
-            dynamodb=await stack.enter_async_context(opened.client("dynamodb", config=config(**ordinary))),
+            dynamodb=await stack.enter_async_context(opened.client("dynamodb", config=rows)),
             sagemaker=await stack.enter_async_context(opened.client("sagemaker-runtime", config=config(**invoking))),
         )
         credentials = await opened.get_credentials()

@@ -26,7 +26,7 @@ from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.response import StreamingBody
 from botocore.exceptions import HTTPClientError, ReadTimeoutError
 from botocore.httpsession import ProxyConfiguration
-from botocore.parsers import ResponseParser, ResponseParserFactory
+from botocore.parsers import ResponseParser, ResponseParserError, ResponseParserFactory
 from botocore.utils import normalize_url_path, parse_timestamp, percent_encode
 from pydantic_core import from_json, to_json
 from yarl import URL
@@ -76,8 +76,15 @@ def _noting(*, hold: bool) -> Iterator[_Notes]:
 class Pool(AIOHTTPSession):
     """The connections of one client: aiobotocore's own, which botocore and the direct calls share."""
 
+    def __init__(self, *arguments: Any, whole_s: float | None = None, **more: Any) -> None:
+        """`whole_s` bounds a call up to its answer's last byte: botocore's own limits begin anew with each."""
+        super().__init__(*arguments, **more)
+        connect, read = self._timeout.sock_connect, self._timeout.sock_read
+        self._timeout = aiohttp.ClientTimeout(total=whole_s, sock_connect=connect, sock_read=read)
+
     # Of the base class, but not in its published types.
     _proxy_config: ProxyConfiguration
+    _timeout: aiohttp.ClientTimeout
     _get_session: Callable[[str | None], Awaitable[aiohttp.ClientSession]]
 
     async def send(self, request: Any) -> Any:
@@ -205,7 +212,13 @@ class Direct:
     def _parsed(self, operation: str, response: aiohttp.ClientResponse, body: Any) -> Any:
         service = self._client.meta.service_model
         parts = {"status_code": response.status, "headers": response.headers, "body": body, "context": {}}
-        reply: Any = self._parser.parse(parts, service.operation_model(operation).output_shape)
+        try:
+            reply: Any = self._parser.parse(parts, service.operation_model(operation).output_shape)
+        except Exception as error:
+            # Somebody between us and AWS has answered in its stead: what kind of answer it is its status still says.
+            if response.status < 300:
+                raise ResponseParserError(f"{operation} was answered with what AWS does not say") from error
+            reply = {"Error": {}, "ResponseMetadata": {"HTTPStatusCode": response.status}}
         if response.status < 300:
             return reply
         about = reply.get("Error", {})
@@ -238,7 +251,11 @@ class DirectJson(Direct):
         if response.status != 200:
             return await self._whole(self._client.meta.method_to_api_mapping[method], response)
         with _botocores_errors(template.url):
-            reply: dict[str, Any] = from_json(await response.read())
+            body = await response.read()
+        try:
+            reply: dict[str, Any] = dict(from_json(body))
+        except (TypeError, ValueError) as error:
+            raise ResponseParserError(f"{method} was answered with what is no JSON object") from error
         reply["ResponseMetadata"] = {"HTTPStatusCode": 200}
         return reply
 

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 LARGE_ANSWER_BYTES = 65_536
 """An answer above this size is taken apart in a thread: nothing else may wait for it."""
+MOST_ANSWER_BYTES = 26_214_400
+"""Largest answer that is read, as much as SageMaker passes on; the receipt in it has some kilobytes
+(docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html)."""
+_CHUNK_BYTES = 262_144
 AT_ONCE_BYTES = 1_048_576
 """Largest body that aiohttp takes as bytes without warning that it might lock the event loop."""
 
@@ -163,14 +167,24 @@ class Endpoint:
             # What is larger goes out piece by piece: at once it would hold up everything else in this process.
             Body=request.body if len(request.body) < AT_ONCE_BYTES else io.BytesIO(request.body),
         )
-        async with response["Body"] as stream:
-            return _Reply(body=await stream.read(), variant=response.get("InvokedProductionVariant"))
+        stream = response["Body"]
+        async with stream:
+            return _Reply(body=await _bounded(stream), variant=response.get("InvokedProductionVariant"))
 
     def _report(self, slot: Any, error: Exception) -> None:
         if isinstance(error, Throttled):
             self._limiter.throttled(slot)
         elif isinstance(error, DependencyFault) and error.reason in {"timeout", "model_unavailable"}:
             self._limiter.timed_out(slot)
+
+
+async def _bounded(stream: Any) -> bytes:
+    answer = bytearray()
+    while chunk := await stream.read(_CHUNK_BYTES):
+        answer += chunk
+        if len(answer) > MOST_ANSWER_BYTES:
+            raise Failed("unusable_answer", f"the answer has more than {MOST_ANSWER_BYTES} bytes")
+    return bytes(answer)
 
 
 def _rest(*problems: UnusableAnswer) -> Reading:

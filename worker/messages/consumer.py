@@ -198,7 +198,7 @@ class Consumer:
             if self._stopping.is_set():
                 return False
             self._receiving.add(calling)
-            self._last_progress = asked_at = self._clock()
+            asked_at = self._clock()
             messages = await self._ask_for(wanted)
             got = len(messages)
             self._last_progress = self._clock()
@@ -213,13 +213,15 @@ class Consumer:
 
     async def _ask_for(self, wanted: int) -> Sequence[Received]:
         """Call SQS until it answers; one that fails now and then is no reason to give up, so that counts as empty."""
-        try:
-            return await self._sqs.call(
-                lambda: self._queue.receive(
-                    wanted, wait_s=self._policy.receive_wait_s, visibility_s=self._leases.policy.visibility_s
-                ),
-                work="poller",
+
+        async def receive() -> list[Received]:
+            self._last_progress = self._clock()  # a queue that hangs is no poller that does
+            return await self._queue.receive(
+                wanted, wait_s=self._policy.receive_wait_s, visibility_s=self._leases.policy.visibility_s
             )
+
+        try:
+            return await self._sqs.call(receive, work="poller")
         except DependencyFault as fault:
             log.warning("consumer.receive_failed", reason=fault.reason)
             return ()

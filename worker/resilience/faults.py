@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
 from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.parsers import ResponseParserError
 
 from worker.errors import DependencyFault, Failed, ReceiptsError, Rejected, Throttled
 
@@ -41,6 +42,7 @@ TRANSPORT = (
     ConnectionError,
     TimeoutError,
     asyncio.IncompleteReadError,
+    ResponseParserError,  # somebody between us and AWS has answered in its stead
 )
 
 

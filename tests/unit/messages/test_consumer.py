@@ -328,6 +328,24 @@ def test_receives_that_fail_do_not_end_the_worker() -> None:
     assert len(virtual.run(main())) == 50
 
 
+def test_a_queue_that_hangs_is_no_poller_that_is_stuck() -> None:
+    """While no receive is answered within its 35 s the poller goes on asking, and that shows."""
+
+    async def work(_: Received, __: Lease) -> Outcome:
+        return Done()
+
+    async def main() -> float:
+        queue = MemoryQueue(call_s=35, fails=lambda _: TimeoutError())
+        async with consuming(work, queue=queue) as bench:
+            since = 0.0
+            for _ in range(600):
+                await asyncio.sleep(1)
+                since = max(since, virtual.now() - bench.consumer.progress_at)
+            return since
+
+    assert virtual.run(main()) <= 50
+
+
 def test_a_receive_that_runs_out_of_tries_counts_as_empty() -> None:
     """A receive that uses up its tries while other calls of SQS succeed leaves the poller alive."""
     failing = True
