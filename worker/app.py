@@ -51,6 +51,8 @@ log = structlog.get_logger(__name__)
 
 FETCH_MIB_PER_S = 1.0
 """An upload that comes more slowly than this, at the largest size, is given up and fetched again."""
+HTTP_GRACE_S = 0.5
+"""Time that requests under way get at the end, which aiohttp waits twice at most."""
 CLAIM_MARGIN_S = 15.0
 """A content is claimed for so much longer than one call of the endpoint may take."""
 STARTING_INVOCATIONS = 8
@@ -92,15 +94,45 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 async def _serve(settings: Settings) -> None:
+    stop = _Stop()
     try:
         async with AsyncExitStack() as stack:
             worker = await Worker.make(settings, stack)
+            stop.how = worker.stop
             _spare_the_collector()
             await worker.run()
+    except asyncio.CancelledError:
+        if not stop.asked:
+            raise
+        log.info("worker.stopped")  # before it had begun
     except BaseExceptionGroup as group:
         if refused := group.subgroup(SettingsError):
             raise next(iter(_leaves(refused))) from None
         raise
+
+
+class _Stop:
+    """Stops cleanly on the first SIGTERM or SIGINT, and ends the process at once on the second.
+
+    From the very start: while the queue is away a worker waits for it before it is made, and may be stopped there too.
+    """
+
+    def __init__(self) -> None:
+        """Stop by a cancellation of the running task, until `how` is another way."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - it is running
+        self.how: Callable[[], object] = task.cancel
+        self.asked = False
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, number)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self.asked:
+            os._exit(128 + number)
+        self.asked = True
+        log.info("worker.stopping", signal=number.name)
+        self.how()
 
 
 def _spare_the_collector() -> None:
@@ -190,7 +222,6 @@ class Worker:
 
     async def run(self) -> None:
         """Work until stopped; raise what died, if something did."""
-        self._on_signals()
         async with asyncio.TaskGroup() as group:
             sides = [group.create_task(_for_ever(name, side), name=name) for name, side in self._sides()]
             await self._listen()
@@ -237,7 +268,7 @@ class Worker:
             from worker.service import console
 
             await console.add_routes(app, self._console_tools())
-        self._http = web.AppRunner(app, handle_signals=False, access_log=None)
+        self._http = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=HTTP_GRACE_S)
         await self._http.setup()
         host, port = self._settings.http_host, self._settings.http_port
         try:
@@ -255,19 +286,6 @@ class Worker:
         depth = QueueDepth(self._aws.sqs, self._queue.url, self._queue.dead_letter_url)
         live = Live(depth, self.telemetry, Fleet().count)
         return Tools(settings=self._settings, aws=self._aws, depth=depth, live=live)
-
-    def _on_signals(self) -> None:
-        """Stop cleanly on the first SIGTERM or SIGINT, and end at once on the second."""
-        loop = asyncio.get_running_loop()
-
-        def on_signal(number: signal.Signals) -> None:
-            if self.stopping:
-                os._exit(128 + number)
-            log.info("worker.stopping", signal=number.name)
-            self.stop()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, on_signal, number)
 
 
 class DependencyWatch:

@@ -76,6 +76,29 @@ async def test_a_second_signal_ends_the_worker_at_once(aws: Aws, endpoint: FakeE
 
 
 @CONCURRENT
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_worker_that_waits_for_its_queue_can_be_stopped(
+    aws: Aws, endpoint: FakeEndpoint, fleet: Fleet, number: signal.Signals
+) -> None:
+    """A worker that has found no SQS yet ends with 0 when it is told to."""
+    called = asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        called.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        fleet.environment = {**fleet.environment, "AWS_ENDPOINT_URL_SQS": f"http://127.0.0.1:{port}"}
+        worker = fleet.start()
+        await asyncio.wait_for(called.wait(), 60)
+        worker.signal(number)
+        assert await worker.ended(within_s=10) == 0
+
+
+@CONCURRENT
 async def test_a_killed_workers_messages_are_done_by_another(aws: Aws, endpoint: FakeEndpoint, fleet: Fleet) -> None:
     """After SIGKILL in the middle of eight invocations another worker does all eight, each once more at most."""
     endpoint.service_s = lambda: 120.0

@@ -1,6 +1,7 @@
 """`receipts worker`: one worker process, as ECS runs it."""
 
-import typer
+import os
+import sys
 
 
 def command() -> None:
@@ -11,4 +12,8 @@ def command() -> None:
     from worker.app import run
     from worker.settings import load
 
-    raise typer.Exit(run(load()))
+    code = run(load())
+    # Past the interpreter's own end, which would wait for a thread that still decodes a picture nobody wants any more.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -37,7 +37,7 @@ class Vitals:
             "status": "stopping" if self.stopping() else "ok" if self.alive() else "stuck",
             "in_flight": self.in_flight(),
             "invocation_limit": self.limit(),
-            "seconds_since_poll": round(now - self.last_progress(), 1),
+            "seconds_since_poll": round(max(0.0, now - self.last_progress()), 1),
             "breakers": {breaker.name: _breaker(breaker, now) for breaker in self.breakers},
         }
 

@@ -6,6 +6,7 @@ after the work does (docs.aws.amazon.com/AmazonECS/latest/developerguide/task-sc
 """
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 
@@ -20,6 +21,8 @@ RENEW_S = 240.0
 IDLE_S = 5.0
 """So long without work before protection is given up: queues often pause for a moment."""
 TIMEOUT_S = 5.0
+FAREWELL_S = 0.5
+"""Time for the last call: an agent that hangs must not hold up the end of the task."""
 RETRY_S = 10.0
 
 
@@ -36,7 +39,8 @@ class TaskProtection:
         self._url = url
         self._clock = clock
         self._busy = False
-        self._protected_at: float | None = None
+        self._protected = False  # or may be: a call that was not answered may have been heard
+        self._renew_at = 0.0
         self._changed = asyncio.Event()
 
     def busy(self, in_flight: int) -> None:
@@ -54,21 +58,24 @@ class TaskProtection:
                     pause = await self._step(session)
                     await self._pause(pause)
             finally:
-                if self._protected_at is not None:
-                    await self._put(session, protect=False)
+                if self._protected:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(FAREWELL_S):
+                            await self._put(session, protect=False)
 
     async def _step(self, session: aiohttp.ClientSession) -> float | None:
         """Bring the agent up to date; return after how many seconds to look again, None for not before an edge."""
         if self._busy:
-            if self._protected_at is None or self._clock() - self._protected_at >= RENEW_S:
-                self._protected_at = self._clock() if await self._put(session, protect=True) else None
-            return RETRY_S if self._protected_at is None else RENEW_S
-        if self._protected_at is None:
-            return None
-        await self._pause(IDLE_S)
-        if self._still_idle() and await self._put(session, protect=False):
-            self._protected_at = None
-        return RETRY_S if self._protected_at is not None else None
+            if not self._protected or self._clock() >= self._renew_at:
+                done = await self._put(session, protect=True)
+                self._protected = self._protected or done is not False
+                self._renew_at = self._clock() + (RENEW_S if done else RETRY_S)
+            return max(0.0, self._renew_at - self._clock())
+        if self._protected:
+            await self._pause(IDLE_S)
+            if self._still_idle() and await self._put(session, protect=False):
+                self._protected = False
+        return RETRY_S if self._protected else None
 
     def _still_idle(self) -> bool:
         return not self._busy
@@ -80,16 +87,19 @@ class TaskProtection:
         except TimeoutError:
             pass
 
-    async def _put(self, session: aiohttp.ClientSession, *, protect: bool) -> bool:
+    async def _put(self, session: aiohttp.ClientSession, *, protect: bool) -> bool | None:
+        """Tell the agent; return whether it did as told, None where it did not say."""
         body: dict[str, object] = {"ProtectionEnabled": protect}
         if protect:
             body["ExpiresInMinutes"] = EXPIRES_MINUTES
         try:
             async with session.put(self._url, json=body) as reply:
-                answer = await reply.json(content_type=None)
-                if reply.status == 200 and "protection" in answer:
+                if 400 <= reply.status < 500:
+                    log.warning("protection.refused", status=reply.status)
+                    return False
+                if reply.status == 200 and "protection" in await reply.json(content_type=None):
                     return True
-                log.warning("protection.refused", status=reply.status)
+                log.warning("protection.not_answered", status=reply.status)
         except (aiohttp.ClientError, TimeoutError, ValueError, TypeError) as error:
             log.warning("protection.failed", error=type(error).__name__)
-        return False
+        return None

@@ -21,10 +21,15 @@ class Agent:
     told: list[dict[str, Any]] = field(default_factory=list)
     answer_s: float = 0.0
     refuse: bool = False
+    broken: bool = False
+    """Do as told, and answer with a 500."""
 
     async def put(self, request: web.Request) -> web.Response:
         body = await request.json()
         await asyncio.sleep(self.answer_s)
+        if self.broken:
+            self.told.append(body)
+            return web.Response(status=500, text="no")
         if self.refuse:
             return web.json_response({"error": {"Code": "AccessDeniedException"}}, status=400)
         self.told.append(body)
@@ -42,7 +47,7 @@ async def agent(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Agent]:
     agent = Agent()
     app = web.Application()
     app.router.add_put("/task-protection/v1/state", agent.put)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     monkeypatch.setenv("ECS_AGENT_URI", f"http://127.0.0.1:{runner.addresses[0][1]}/")
@@ -102,6 +107,34 @@ async def test_a_refusal_is_tried_again_and_ends_nothing(agent: Agent) -> None:
     await until(agent, [True])
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_what_an_agent_heard_but_did_not_answer_is_taken_back(agent: Agent) -> None:
+    """A call whose answer is an error may have protected the task: idle ends that too."""
+    agent.broken = True
+    guard = TaskProtection(agent.url, clock=time.monotonic)
+    running = asyncio.create_task(guard.run())
+    guard.busy(1)
+    await until(agent, [True])
+    agent.broken = False
+    guard.busy(0)
+    await until(agent, [True, False])
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert agent.protected == [True, False]
+
+
+async def test_an_agent_that_hangs_does_not_hold_up_the_end(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last call is given up soon, long before its time-out."""
+    monkeypatch.setattr(protection, "TIMEOUT_S", 1_000.0)
+    guard = TaskProtection(agent.url, clock=time.monotonic)
+    running = asyncio.create_task(guard.run())
+    guard.busy(1)
+    await until(agent, [True])
+    agent.answer_s = 1_000.0
+    running.cancel()
+    done, _ = await asyncio.wait({running}, timeout=10)
+    assert done
 
 
 def test_without_an_agent_there_is_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
