@@ -16,7 +16,7 @@ from worker.receipts.currency import SIGNS
 
 Order = Literal["dmy", "mdy", "ymd", ""]
 
-_WORD, _PATTERN, _MARK, _LANGUAGE = 1.0, 1.5, 3.0, 0.12
+_WORD, _PATTERN, _HINT, _MARK, _LANGUAGE = 1.0, 1.5, 0.4, 3.0, 0.12
 _ENOUGH: Final = 1.0
 _SHARED: Final = {"sv": frozenset({"sv", "da", "no", "fi"}), "pl": frozenset({"pl", "cs", "hu", "tr"})}
 """Languages whose labels stand in one list of words.toml: the country decides between them."""
@@ -33,6 +33,7 @@ class Profile:
     order: Order
     words: frozenset[str]
     patterns: tuple[re.Pattern[str], ...]
+    hints: tuple[re.Pattern[str], ...]
     marks: tuple[re.Pattern[str], ...]
 
 
@@ -58,6 +59,7 @@ def profiles() -> tuple[Profile, ...]:
             row["order"],
             frozenset(row["words"]),
             tuple(re.compile(pattern) for pattern in row["patterns"]),
+            tuple(re.compile(pattern) for pattern in row.get("hints", ())),
             tuple(re.compile(_NEAR_MARK.format(mark=re.escape(mark))) for mark in row["marks"]),
         )
         for code, row in data("countries.toml").items()
@@ -87,6 +89,7 @@ def origin(texts: Sequence[str], languages: Iterable[str]) -> Origin:
 def _score(profile: Profile, texts: Sequence[str], folded: str, spoken: Counter[str]) -> float:
     score = sum(_WORD for word in profile.words if f" {word} " in folded)
     score += sum(_PATTERN for pattern in profile.patterns if any(pattern.search(text) for text in texts))
+    score += min(_ENOUGH, sum(_HINT for hint in profile.hints if any(hint.search(text) for text in texts)))
     score += sum(_MARK for mark in profile.marks if any(mark.search(text) for text in texts))
     if profile.language != "en":
         score += min(1.0, _LANGUAGE * spoken[profile.language])

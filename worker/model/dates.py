@@ -54,15 +54,16 @@ _DAYS: Final = {
 _SEP = r"\s?[-/.\\·]\s?"
 _NUMERIC: Final = re.compile(
     rf"(?<![\d.,/-])(\d{{1,4}}){_SEP}(\d{{1,2}}){_SEP}"
-    r"(?:(\d{4}|\d{2})(?!\d|[.,/-]\d{2}(?!:|\d:)(?!\d))|(20\d{2}|\d{2})(?=[0-2]?\d:[0-5]\d))"  # or a time stuck to it
+    r"(?:((?:19|2[05])\d{2}|\d{2})(?!\d|[.,/-]\d{2}(?!:|\d:)(?!\d))"
+    r"|(20\d{2}|\d{2})(?=[0-2]?\d:[0-5]\d))"  # a time is stuck to it
 )
 _LETTERS = r"[A-Za-zÀ-ÿ0-9]"
 _NAMED: Final = (
     re.compile(
-        r"(?<!\d)(?P<d>\d{1,2})(?:st|nd|rd|th)?[-/.\s,]{0,3}(?P<m>[A-Za-zÀ-ÿ]{3,10})[-/.\s,'’]{0,3}(?P<y>\d{4}|\d{2})(?!\d)"
+        r"(?<!\d)(?P<d>\d{1,2})(?i:st|nd|rd|th)?[-/.\s,]{0,3}(?P<m>[A-Za-zÀ-ÿ]{3,10})[-/.\s,'’]{0,3}(?P<y>\d{4}|\d{2})(?!\d)"
     ),
     re.compile(
-        rf"(?<![A-Za-z])(?P<m>[A-Za-zÀ-ÿ]{{2}}{_LETTERS}|[A-Za-zÀ-ÿ]{{3,10}})\.?[-/\s]{{0,2}}(?P<d>\d{{1,2}})(?:st|nd|rd|th)?[,:'’\s./-]{{1,3}}(?P<y>\d{{4}}|\d{{2}})(?!\d|:)"
+        rf"(?<![A-Za-z])(?P<m>[A-Za-zÀ-ÿ]{{2}}{_LETTERS}|[A-Za-zÀ-ÿ]{{3,10}})\.?[-/\s]{{0,2}}(?P<d>\d{{1,2}})(?i:st|nd|rd|th)?[,:'’\s./-]{{1,3}}(?P<y>\d{{4}}|\d{{2}})(?!\d|:)"
     ),
     re.compile(r"(?<!\d)(?P<y>\d{4})[-/.\s]{0,2}(?P<m>[A-Za-zÀ-ÿ]{3,10})[-/.\s]{0,2}(?P<d>\d{1,2})(?!\d)"),
 )
@@ -84,6 +85,10 @@ _THE_DATE: Final = re.compile(
 _ARRIVAL: Final = re.compile(r"\barriv|\bankunft|\banreise|\beinfahrt|\bcheck in|\bentry|\bentrada|\bentree|\bllegada")
 _MITI: Final = re.compile(r"\bmiti (?:\d{1,2} (\d{1,2}) 20[5-9]\d)\b")
 """A date of Nepal's calendar, 56 years and 8 months ahead, which bills there carry beside the other."""
+_NO_FIT: Final = -2.0
+"""A date that fits no better is another one: until when goods may be returned, when a card expires."""
+_BUDDHIST: Final = 543
+"""How far Thailand's years are ahead."""
 _LONG_NUMBER: Final = re.compile(r"\d{8,}")
 
 
@@ -115,6 +120,8 @@ def find(texts: Sequence[str], scores: Sequence[float], order: Order, *, today: 
         return Found(None, _time(texts, None), 0.0)
     settled = _settled_order(candidates, texts)
     best = max(candidates, key=lambda one: (one.fit, -one.row))
+    if best.fit <= _NO_FIT:
+        return Found(None, _time(texts, None), 0.0)
     date, sure = _choose(best, settled, order)
     if date is None:
         for other in sorted(candidates, key=lambda one: -one.fit):
@@ -201,6 +208,7 @@ def _days(options: list[tuple[str, str, str, str]]) -> list[tuple[dt.date, Order
     days: list[tuple[dt.date, Order]] = []
     for year, month, day, order in options:
         number = int(year) + (0 if len(year) == 4 else 2000 if int(year) < 80 else 1900)
+        number -= _BUDDHIST if number > 2500 else 0
         try:
             days.append((dt.date(number, int(month), int(day)), order))  # type: ignore[arg-type]
         except ValueError:

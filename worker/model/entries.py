@@ -1,5 +1,6 @@
 """Entries: the receipt's amounts with what their labels make of them, and the blocks that they stand in."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -8,8 +9,16 @@ from typing import Final
 from worker.model.amounts import Amount, Role
 from worker.model.labels import NO_LABEL, Kind, Label, label, vocabulary
 from worker.model.layout import Row
+from worker.model.words import fold
 
 CENT: Final = Decimal("0.01")
+_SHARE: Final = re.compile(r"(?<![\d.,])(1\d|2[05]|22|30)(?:[.,]0+)?\s?%")
+_TIP: Final = re.compile(r"\b(tips?|gratuity|propina|pourboire|trinkgeld)\b")
+_OFFER: Final = re.compile(
+    r"\b(suggest\w*|recommend\w*|propina sugerida|for your convenience)\b|\b(tip|gratuity) (guide|calc|table)"
+)
+_OFFER_GAP: Final = 3
+"""Most rows from one offered tip to the next."""
 _SUMS: Final = frozenset({Kind.TOTAL, Kind.SUBTOTAL, Kind.TAX, Kind.CASH, Kind.CARD, Kind.CHANGE})
 
 
@@ -46,7 +55,11 @@ def entries(rows: Sequence[Row], amounts: Sequence[Amount]) -> list[Entry]:
     found: list[Entry] = []
     pending: tuple[int, Label] | None = None
     summaries = summary_rows(rows)
+    offered = _offered_rows(rows)
     for index, row in enumerate(rows):
+        if index in offered:
+            pending = None
+            continue
         here = by_row.get(index, [])
         money = [amount for amount in _with_whole_labels(here) if amount.role in {Role.MONEY, Role.PLAIN}]
         if not money:
@@ -103,6 +116,28 @@ def _row_entries(money: Sequence[Amount], pending: tuple[int, Label] | None, *, 
         under_total = pending is not None and pending[1].kind is Kind.TOTAL and amount is money[-1]
         found.append(Entry(amount, said, own, in_summary, under_total))
     return found
+
+
+def _offered_rows(rows: Sequence[Row]) -> range:
+    """Give the rows that offer tips of several sizes, each perhaps with the total that it would make."""
+    texts = [fold(row.text) for row in rows]
+    offered: list[int] = []
+    for index, row in enumerate(rows):
+        near = bool(offered) and index - offered[-1] <= _OFFER_GAP
+        if _OFFER.search(texts[index]) and not near:
+            offered = [index]
+        elif _SHARE.search(row.text) and (near or _TIP.search(texts[index])):
+            offered = [*offered, index] if near else [index]
+        elif offered and not near and len(_shares(rows, offered)) >= 2:
+            break
+    if len(_shares(rows, offered)) < 2:
+        return range(0)
+    step = offered[-1] - offered[-2]
+    return range(offered[0], offered[-1] + step)
+
+
+def _shares(rows: Sequence[Row], offered: Sequence[int]) -> set[str]:
+    return {share[1] for index in offered if (share := _SHARE.search(rows[index].text))}
 
 
 def summary_rows(rows: Sequence[Row]) -> frozenset[int]:

@@ -21,6 +21,8 @@ _HEAD: Final = 16
 _MOST_LINES: Final = 3
 _LEAST: Final = 0.45
 """A name that is less sure is not given: it is a scrap of something else."""
+_PRICED: Final = re.compile(r"\d[.,]\d{2,3}\s*$")
+_SENTENCE: Final = re.compile(r"^[a-zß-ÿ]\S*\s\S+\s\S|[$€£]\s?\d")
 _LOGO: Final = 2.6
 """From this multiple of the body's height on, a word is a logo."""
 
@@ -61,6 +63,26 @@ def _has(name: str, text: str) -> bool:
 
 
 @cache
+def _is_noise(text: str) -> bool:
+    """Say whether a line is about something else than a name: by a word that no name has, or as a label is written."""
+    if _has("noise", text):
+        return True
+    caption = _patterns()["caption"]
+    if not caption.search(text):
+        return False
+    labelled = any(
+        re.match(r"\W*[:#\d]" if not any(map(str.isalpha, text[: found.start()])) else r"\s*\W?:", text[found.end() :])
+        for found in caption.finditer(text)
+    )
+    return labelled or sum(map(str.isalpha, caption.sub("", text))) < 3
+
+
+def _is_beside(text: str) -> bool:
+    """Say whether a line stands beside the name: about something else, or part of an address."""
+    return _is_noise(text) or (not _has("legal", text) and is_address(text))
+
+
+@cache
 def _places() -> frozenset[str]:
     """Countries and cities, which stand in addresses."""
     return frozenset(word for profile in profiles() for word in profile.words if word.isalpha() and len(word) > 3)
@@ -97,7 +119,7 @@ def _above_address(head: Sequence[_Line]) -> list[int]:
     first = next((place for place, line in enumerate(head) if is_address(line.text)), 0)
     found = []
     for place in range(first - 1, -1, -1):
-        if head[place].letters < 3 or _has("noise", head[place].text) or head[place + 1].row - head[place].row > 1:
+        if head[place].letters < 3 or _is_noise(head[place].text) or head[place + 1].row - head[place].row > 1:
             break
         found.append(place)
     return found
@@ -107,7 +129,7 @@ def _head(rows: Sequence[Row]) -> list[_Line]:
     """Give the stretches of text above the first amount; pieces far apart in a row are stretches of their own."""
     head: list[_Line] = []
     for index, row in enumerate(rows[:_HEAD]):
-        named = any(line.letters > 3 and not _has("noise", line.text) for line in head)
+        named = any(line.letters > 3 and not _is_noise(line.text) for line in head)
         if named and _has("body", row.text):
             break
         run: list[Piece] = []
@@ -128,8 +150,10 @@ def _apart(one: Piece, other: Piece) -> bool:
 
 
 def _line(run: Sequence[Piece], row: int) -> _Line:
+    text = " ".join(piece.text for piece in run)
+    named = _patterns()["greeting"].sub("", text)
     return _Line(
-        " ".join(piece.text for piece in run),
+        named if sum(map(str.isalpha, named)) >= 3 and not is_address(named) else text,
         row,
         max(piece.height for piece in run),
         min(piece.score for piece in run),
@@ -155,16 +179,19 @@ def _points(line: _Line, body: float, rest: Sequence[str]) -> float:
     points = 1.6 - 0.2 * line.row
     points += 1.5 if legal else 0.6 if _has("firm", text) else 0.0
     points += 0.15 if _has("trade", text) else 0.0
-    beside_it = _has("noise", text) or (not legal and is_address(text))
+    beside_it = _is_beside(text)
     points += -1.8 if beside_it else min(1.4, max(0.0, 0.9 * (line.height / body - 1.15)))
     points -= 1.2 if sum(map(str.isdigit, text)) > 0.3 * len(text) else 0.0
     points -= 0.6 if letters == 2 else 0.0
     points -= 2.5 * (0.9 - line.score) + 0.2 if line.score < 0.9 else 0.0
     points -= 0.6 if len(text) > 42 else 0.0
-    points -= 0.8 if not legal and len(text.split()) >= 3 and _has("slogan", text) else 0.0
+    if not legal and len(text.split()) >= 3 and _has("slogan", text):
+        points -= 0.2 if _has("trade", text) else 0.8
     points -= 2.0 if _foreign(text) and not _foreign("".join(rest)) else 0.0
     points -= 0.5 if not legal and re.search(r"[!?]|[a-z]\.\s*$|, ", text) else 0.0
-    points -= 0.7 if line.text.lstrip()[:1] in set("([{<") else 0.0
+    points -= 1.5 if line.text.lstrip()[:1] in set("([{<") else 0.0
+    points -= 3.0 if _PRICED.search(text) else 0.0
+    points -= 0.8 if _SENTENCE.search(text) or _has("kind", text) else 0.0
     return points + _repeated(line, text, rest)
 
 
@@ -224,7 +251,7 @@ def _joined(head: Sequence[_Line], best: int, points: Sequence[float]) -> list[i
     taken = [best]
     after = best + 1
     if after < len(head) and (
-        (_only_form(head[after].text) and not _has("legal", head[best].text) and not _has("noise", head[after].text))
+        (_only_form(head[after].text) and not _has("legal", head[best].text) and not _is_beside(head[after].text))
         or (_unfinished(head[best].text) and not is_address(head[after].text))
         or _twins(head, best, after, points)
     ):
@@ -246,14 +273,16 @@ def _only_form(text: str) -> bool:
     """Say whether a line is but the end of a name: a legal form, a trade, a bracket that another line opened."""
     if text.count(")") > text.count("("):
         return True
-    bare = re.sub(r"\([^)]*\)|\bco\b\.?|&", "", text, flags=re.IGNORECASE)
+    bare = re.sub(r"\([^)]*\)", lambda inside: inside[0] if _has("legal", inside[0]) else "", text)
+    bare = re.sub(r"\bco\b\.?|&", "", bare, flags=re.IGNORECASE)
     for name in ("legal", "firm", "trade"):
         bare = _patterns()[name].sub("", bare)
     return (_has("legal", text) or _has("firm", text) or _has("trade", text)) and sum(map(str.isalpha, bare)) < 3
 
 
 def _unfinished(text: str) -> bool:
-    return re.search(r"(&|-|\band|\bof|\bthe)\s*$", text, re.IGNORECASE) is not None and not _has("legal", text)
+    open_ended = re.search(r"(&|-|\band|\bof|\bthe)\s*$", text, re.IGNORECASE) is not None
+    return (open_ended or _has("lead", text)) and not _has("legal", text)
 
 
 def _twins(head: Sequence[_Line], first: int, second: int, points: Sequence[float]) -> bool:

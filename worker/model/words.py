@@ -83,12 +83,16 @@ class Vocabulary:
                 for phrase in phrases:
                     if phrase.isascii():
                         parts = tuple(words(phrase.removeprefix("=")))
-                        self._known.update(parts)
-                        entry = (parts, phrase.startswith("="), name, language)
-                        self._by_first.setdefault(parts[0], []).append(entry)
+                        self._add(parts, phrase.startswith("="), name, language)
+                        if len(parts) > 1 and len("".join(parts)) >= _LONG:  # read without its blanks
+                            self._add(("".join(parts),), phrase.startswith("="), name, language)
                     else:
                         self._signs.append((phrase, name, language))
         self._firsts = lru_cache(maxsize=20_000)(self._near_firsts)
+
+    def _add(self, parts: tuple[str, ...], whole: bool, name: str, language: str) -> None:
+        self._known.update(parts)
+        self._by_first.setdefault(parts[0], []).append((parts, whole, name, language))
 
     def _near_firsts(self, word: str) -> tuple[str, ...]:
         """Give the first words of phrases that `word` may be; a known one ("charge") is no other misread."""

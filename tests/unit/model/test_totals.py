@@ -260,6 +260,37 @@ A  33,00
 Totaal  33,00
 Pinnen  33,00
 BTW 9%  30,28  2,72
+---
+41.77
+GRILL
+Burger  38.50
+Subtotal  38.50
+Tax  3.27
+Total  41.77
+Suggested Tip:
+15%  (Tip $5.78  Total $47.55)
+18%  (Tip $6.93  Total $48.70)
+20%  (Tip $7.70  Total $49.47)
+---
+33.20
+CANTINA
+Tacos  30.00
+Subtotal  30.00
+Tax  3.20
+Total  33.20
+For your convenience
+18% Gratuity  5.40
+Total  38.60
+20% Gratuity  6.00
+Total  39.20
+---
+10.00
+DELI
+Nasi  8.00
+Teh  2.00
+TotalAmt:RM10.00
+PaidAmt:RM20.00
+ChangeAmt:RM10.00
 """
 """What tills of many countries print below their goods, each after the total that is right."""
 
