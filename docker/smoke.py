@@ -1,14 +1,15 @@
 """Runs the worker image at the size of the smallest Fargate task against the embedded stack: `make smoke`.
 
 Samples go into the bucket, rows are read from the table, SIGTERM comes in the middle of the work, a second worker ends
-it. The model runs from its image too, started as SageMaker starts it. What was seen is printed as a table; exit 1 where
-something is not as it should be.
+it, a third is stopped while it starts. The model runs from its image too, started as SageMaker starts it. What was seen
+is printed as a table; exit 1 where something is not as it should be.
 """
 
 import argparse
 import asyncio
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -143,12 +144,19 @@ class Container:
 
     def memory_mib(self) -> dict[str, float]:
         """Return the process's memory in MiB, by its name in /proc/PID/status; empty where /proc shows none."""
+        return {name: int(text.split()[0]) / 1024 for name, text in self._status().items() if name.startswith("Vm")}
+
+    def heeds_sigterm(self) -> bool:
+        """Tell whether the process has a handler for SIGTERM; True where /proc does not show it."""
+        caught = int(self._status().get("SigCgt", "f" * 16), 16)
+        return bool(caught & 1 << signal.SIGTERM - 1)
+
+    def _status(self) -> dict[str, str]:
         try:
-            status = Path(f"/proc/{self._process_id}/status").read_text()
+            text = Path(f"/proc/{self._process_id}/status").read_text()
         except OSError:
             return {}
-        lines = (line.split() for line in status.splitlines() if line.startswith("Vm"))
-        return {words[0].rstrip(":"): int(words[1]) / 1024 for words in lines}
+        return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
 
     async def stop(self) -> tuple[int, float]:
         """Send SIGTERM, and SIGKILL after the stop timeout; return the exit code and how many seconds it took."""
@@ -198,7 +206,15 @@ class Smoke:
             self._seen.see("  of them read", read, "all", well=read == len(records))
             self._seen.see("  from the first start to the last row", f"{took_s:.0f} s")
             await self._settled()
+            async with asyncio.timeout(START_LIMIT_S):
+                while not await second.runs("receipts", "health"):
+                    await asyncio.sleep(LOOK_S)
             await self._stop(second, "second worker, stopped while it waits")
+        async with self.worker() as third:
+            async with asyncio.timeout(START_LIMIT_S):
+                while not third.heeds_sigterm():
+                    await asyncio.sleep(LOOK_S)
+            await self._stop(third, "third worker, stopped while it starts")
 
     async def _upload(self, path: Path) -> uploads.Uploaded:
         resources = self._stack.resources

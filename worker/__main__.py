@@ -5,6 +5,8 @@ import os
 import signal
 import sys
 
+from worker.startup import end_on_sigterm
+
 INTERRUPTED = 130
 """What a shell says of a command that Ctrl-C ended."""
 
@@ -15,6 +17,8 @@ def main() -> None:
         from worker.service.healthcheck import main as check
 
         raise SystemExit(check())
+    if sys.argv[1:2] in (["worker"], ["console"]):
+        end_on_sigterm()
     if sys.argv[1:] == ["worker"]:
         gc.disable()  # imports leave nothing to collect; the worker turns it on again
         # A stop before there is anything to stop is a clean one. As a container's first process it would be ignored.

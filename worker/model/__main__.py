@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from worker.startup import end_on_sigterm
+
 
 class Mode(StrEnum):
     """What the container is started for; SageMaker says `serve` for an endpoint."""
@@ -32,4 +34,5 @@ def main(
 
 
 if __name__ == "__main__":
+    end_on_sigterm()
     typer.run(main)
