@@ -2,7 +2,9 @@
 # Fargate and Fargate Spot; beside them, if wanted, a console behind a load balancer.
 
 locals {
-  kms_key_arns    = var.kms_key_arn == null ? [] : [var.kms_key_arn]
+  kms_key_arns = setunion(compact([var.kms_key_arn]), var.other_kms_key_arns)
+  # A token that is made here is under the stack's own key; one that you bring may be under either.
+  token_key_arns  = var.token_secret_arn == null ? compact([var.kms_key_arn]) : local.kms_key_arns
   console         = var.console != null
   token_arn       = local.console ? coalesce(var.token_secret_arn, one(module.token[*].arn)) : null
   vpc_id          = var.network.create ? module.network[0].vpc_id : var.network.vpc_id
@@ -22,8 +24,9 @@ module "network" {
   interface_endpoints = concat(
     ["sqs", "sagemaker.runtime", "ecr.api", "ecr.dkr", "logs", "sts"],
     local.console ? ["secretsmanager", "ecs"] : [], # its token; the number of its tasks
-    var.kms_key_arn == null ? [] : ["kms"],
   )
+  bucket_arns = [module.intake.bucket_arn]
+  table_arns  = [module.results.table_arn]
 }
 
 module "intake" {
@@ -35,6 +38,9 @@ module "intake" {
   filters             = var.filters
   bucket_kms_key_arn  = var.kms_key_arn
   queue_kms_key_arn   = var.kms_key_arn
+  archive_days        = var.retention.archive_days
+  expire_days         = var.retention.expire_days
+  noncurrent_days     = var.retention.noncurrent_days
   force_destroy       = !var.protect_data
 }
 
@@ -47,11 +53,13 @@ module "results" {
 }
 
 module "model" {
-  source            = "../modules/model"
-  name              = var.name
-  existing_endpoint = var.endpoint
-  model             = var.model
-  canary            = var.canary
+  source             = "../modules/model"
+  name               = var.name
+  existing_endpoint  = var.endpoint
+  model              = var.model
+  log_retention_days = var.log_retention_days
+  log_kms_key_arn    = var.kms_key_arn
+  canary             = var.canary
 }
 
 resource "aws_ecs_cluster" "main" {
@@ -163,7 +171,7 @@ module "console_task" {
   cluster               = aws_ecs_cluster.main.name
   kms_key_arns          = local.kms_key_arns
   token_secret_arn      = local.token_arn
-  token_kms_key_arn     = var.kms_key_arn
+  token_kms_key_arns    = local.token_key_arns
   stop_timeout_s        = 30
   visibility_timeout_s  = module.intake.visibility_timeout_s
   receive_wait_s        = module.intake.receive_wait_s

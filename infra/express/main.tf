@@ -1,12 +1,13 @@
 # ECS Express Mode: one service that is worker and console in one process, behind the load balancer that AWS makes.
 
 data "aws_partition" "current" {}
-data "aws_caller_identity" "current" {}
 
 locals {
   stop_timeout_s = 30 # Express Mode's own; it cannot be set
   token_arn      = coalesce(var.token_secret_arn, one(module.token[*].arn))
-  kms_key_arns   = var.kms_key_arn == null ? [] : [var.kms_key_arn]
+  kms_key_arns   = setunion(compact([var.kms_key_arn]), var.other_kms_key_arns)
+  # A token that is made here is under the stack's own key; one that you bring may be under either.
+  token_key_arns = var.token_secret_arn == null ? compact([var.kms_key_arn]) : local.kms_key_arns
 }
 
 module "intake" {
@@ -18,6 +19,9 @@ module "intake" {
   filters             = var.filters
   bucket_kms_key_arn  = var.kms_key_arn
   queue_kms_key_arn   = var.kms_key_arn
+  archive_days        = var.retention.archive_days
+  expire_days         = var.retention.expire_days
+  noncurrent_days     = var.retention.noncurrent_days
   force_destroy       = !var.protect_data
 }
 
@@ -30,10 +34,12 @@ module "results" {
 }
 
 module "model" {
-  source            = "../modules/model"
-  name              = var.name
-  existing_endpoint = var.endpoint
-  model             = var.model
+  source             = "../modules/model"
+  name               = var.name
+  existing_endpoint  = var.endpoint
+  model              = var.model
+  log_retention_days = var.log_retention_days
+  log_kms_key_arn    = var.kms_key_arn
 }
 
 module "token" {
@@ -65,7 +71,7 @@ module "task" {
   cluster                  = aws_ecs_cluster.main.name
   kms_key_arns             = local.kms_key_arns
   token_secret_arn         = local.token_arn
-  token_kms_key_arn        = var.kms_key_arn
+  token_kms_key_arns       = local.token_key_arns
   stop_timeout_s           = local.stop_timeout_s
   visibility_timeout_s     = module.intake.visibility_timeout_s
   receive_wait_s           = module.intake.receive_wait_s
@@ -96,13 +102,14 @@ resource "aws_iam_role" "infrastructure" {
   name        = "${var.name}-infrastructure"
   description = "What ECS Express Mode may make and change: load balancer, security groups, certificate, scaling."
 
+  # As in docs.aws.amazon.com/AmazonECS/latest/developerguide/infrastructure_IAM_role.html: no document says that ECS
+  # gives the keys by which this could be narrowed, and a condition on a key that is not there would refuse it.
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
       Effect    = "Allow"
       Principal = { Service = "ecs.amazonaws.com" }
       Action    = "sts:AssumeRole"
-      Condition = { StringEquals = { "aws:SourceAccount" = data.aws_caller_identity.current.account_id } }
     }]
   })
 }

@@ -8,12 +8,22 @@ variable "region" {
 variable "image" {
   description = "URI of the worker image, such as 123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-worker:1.0.0."
   type        = string
+
+  validation {
+    condition     = can(regex("^[^\\s:@]+(:[0-9]+/[^\\s:@]+)?[:@]\\S+$", var.image))
+    error_message = "image must be the URI of an image with its tag or digest."
+  }
 }
 
 variable "endpoint" {
   description = "Name of a SageMaker endpoint that you already have. Null deploys `model`."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.endpoint == null || can(regex("^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$", var.endpoint))
+    error_message = "endpoint must be an endpoint's name, not its ARN or URL."
+  }
 }
 
 variable "model" {
@@ -24,6 +34,11 @@ variable "model" {
   validation {
     condition     = (var.model == null) != (var.endpoint == null)
     error_message = "Give either endpoint (one that you have) or model (one to deploy)."
+  }
+
+  validation {
+    condition     = length(setsubtract(try(keys(var.model), []), ["image", "environment", "data_url", "network_isolation", "instance_type", "min_instances", "max_instances", "concurrent_requests", "startup_timeout_s", "serverless"])) == 0
+    error_message = "model has an attribute that nobody reads; modules/model describes them."
   }
 }
 
@@ -37,6 +52,11 @@ variable "name" {
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,22}[a-z0-9]$", var.name))
     error_message = "name must be 3 to 24 small letters, digits and hyphens, beginning with a letter."
+  }
+
+  validation {
+    condition     = !startswith(var.name, "internal-") && !can(regex("-(worker|console|dead-letter)$", var.name))
+    error_message = "name must not begin with internal- (no load balancer may) nor end in -worker, -console or -dead-letter (another stack's parts are called so)."
   }
 }
 
@@ -78,6 +98,11 @@ variable "bucket" {
   description = "Name of a bucket that you already have. Null makes one."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.bucket == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.bucket))
+    error_message = "bucket must be a bucket's name, without s3://."
+  }
 }
 
 variable "manage_notification" {
@@ -92,6 +117,16 @@ variable "filters" {
   default     = []
 }
 
+variable "retention" {
+  description = "How long uploads are kept in a bucket that is made here; modules/intake describes it. The default keeps them for ever, and replaced versions for 30 days."
+  type = object({
+    archive_days    = optional(number)
+    expire_days     = optional(number)
+    noncurrent_days = optional(number, 30)
+  })
+  default = {}
+}
+
 variable "delivery" {
   description = "How an upload reaches the queue: `direct`, `eventbridge` or `sns`."
   type        = string
@@ -102,6 +137,11 @@ variable "subnets" {
   description = "Subnets of the service, public ones for a console on the internet. Empty: those of the default VPC."
   type        = list(string)
   default     = []
+
+  validation {
+    condition     = length(var.subnets) != 1
+    error_message = "Express Mode's load balancer needs subnets in two zones."
+  }
 }
 
 variable "security_groups" {
@@ -120,6 +160,11 @@ variable "memory" {
   description = "Memory of a task, MiB."
   type        = number
   default     = 1024
+
+  validation {
+    condition     = contains([256, 512, 1024, 2048, 4096, 8192, 16384], var.cpu) && var.memory >= 2 * var.cpu && var.memory <= 8 * var.cpu && (var.memory == 512 || var.memory % 1024 == 0)
+    error_message = "Fargate has no task of this size: cpu is 256, 512, 1024, 2048, 4096, 8192 or 16384, memory (MiB) 512 or a whole number of GiB from twice to eight times cpu."
+  }
 }
 
 variable "slots" {
@@ -168,6 +213,16 @@ variable "scaling" {
   }
 
   validation {
+    condition     = var.scaling.max_tasks >= 1 && alltrue([for number in [var.scaling.min_tasks, var.scaling.max_tasks, var.scaling.scale_out_data_points, var.scaling.scale_in_data_points] : floor(number) == number])
+    error_message = "scaling: numbers of tasks and of data points are whole, and max_tasks is at least 1."
+  }
+
+  validation {
+    condition     = var.scaling.backlog_per_task > 0 && var.scaling.in_flight_weight > 0
+    error_message = "scaling: backlog_per_task and in_flight_weight are more than 0."
+  }
+
+  validation {
     condition     = var.scaling.steps != null || var.scaling.max_tasks <= 20
     error_message = "More than 20 tasks need steps, because a step policy has 20 at most: take them from `receipts scale plan --max-tasks N --tfvars`."
   }
@@ -183,12 +238,23 @@ variable "alarm_thresholds" {
   description = "When the alarms go off; modules/observability describes them."
   type        = any
   default     = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.alarm_thresholds), ["oldest_message_s", "failed_share", "throttled_share", "breaker_open_min", "no_worker_min", "silent_s", "endpoint_errors", "endpoint_latency_s", "review_per_day"])) == 0
+    error_message = "alarm_thresholds has an attribute that nobody reads; modules/observability describes them."
+  }
 }
 
 variable "kms_key_arn" {
   description = "One KMS key for bucket, queues, table, token, logs and the alarms' topic. Null leaves each to its service's own. infra/README.md says what its key policy must allow."
   type        = string
   default     = null
+}
+
+variable "other_kms_key_arns" {
+  description = "KMS keys of what you bring: of an existing bucket, and of a secret that holds the token. Tasks may use them."
+  type        = set(string)
+  default     = []
 }
 
 variable "log_retention_days" {

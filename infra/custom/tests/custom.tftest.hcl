@@ -78,3 +78,63 @@ run "fewer_than_no_tasks" {
   variables { scaling = { min_tasks = 5, max_tasks = 3 } }
   expect_failures = [var.scaling]
 }
+
+# What is wrong is said at the plan, and what nobody reads is not taken in silence.
+
+run "names_that_collide_with_another_stacks" {
+  command = plan
+  variables { name = "receipts-worker" }
+  expect_failures = [var.name]
+}
+
+run "an_image_without_a_tag" {
+  command = plan
+  variables { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-worker" }
+  expect_failures = [var.image]
+}
+
+run "an_arn_where_a_name_belongs" {
+  command = plan
+  variables {
+    endpoint = "arn:aws:sagemaker:eu-central-1:123456789012:endpoint/gemma"
+    model    = null
+    bucket   = "s3://our-scans"
+  }
+  expect_failures = [var.endpoint, var.bucket]
+}
+
+run "attributes_that_nobody_reads" {
+  command = plan
+  variables {
+    model            = { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-model:1.0.0", max_instance = 8 }
+    canary           = { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-model:2.0.0", share = 0.1 }
+    alarm_thresholds = { failed_percent = 5 }
+  }
+  expect_failures = [var.model, var.canary, var.alarm_thresholds]
+}
+
+run "half_a_task" {
+  command = plan
+  variables { scaling = { max_tasks = 2.5, backlog_per_task = 0 } }
+  expect_failures = [var.scaling]
+}
+
+run "a_sign_in_that_its_load_balancer_cannot_ask" {
+  command = plan
+  variables {
+    console = {
+      certificate_arn = "arn:aws:acm:eu-central-1:123456789012:certificate/12345678-1234-1234-1234-123456789012"
+      allowed_cidrs   = ["10.0.0.0/8"]
+      internal        = true
+    }
+    oidc = {
+      issuer                 = "https://login.example.com"
+      authorization_endpoint = "https://login.example.com/authorize"
+      token_endpoint         = "https://login.example.com/token"
+      user_info_endpoint     = "https://login.example.com/userinfo"
+      client_id              = "receipts"
+      client_secret          = "none"
+    }
+  }
+  expect_failures = [var.oidc]
+}

@@ -78,6 +78,10 @@ run "by_way_of_eventbridge" {
     condition     = jsondecode(aws_sqs_queue_policy.work.policy).Statement[0].Principal.Service == "events.amazonaws.com" && jsondecode(aws_sqs_queue_policy.work.policy).Statement[0].Condition.ArnEquals["aws:SourceArn"] == aws_cloudwatch_event_rule.uploads[0].arn
     error_message = "only this rule may send"
   }
+  assert {
+    condition     = aws_cloudwatch_event_target.work[0].dead_letter_config[0].arn == aws_sqs_queue.dead_letter.arn && jsondecode(aws_sqs_queue_policy.dead_letter.policy).Statement[0].Condition.ArnEquals["aws:SourceArn"] == aws_cloudwatch_event_rule.uploads[0].arn
+    error_message = "what cannot be delivered within a day is a dead letter, not lost"
+  }
 }
 
 run "by_way_of_sns" {
@@ -115,6 +119,105 @@ run "a_bucket_that_is_there" {
     condition     = jsondecode(output.notification).QueueConfigurations[0].QueueArn == aws_sqs_queue.work.arn
     error_message = "the notification to add by hand is told"
   }
+}
+
+run "filters_that_match_the_same_key" {
+  command = plan
+  module { source = "../modules/intake" }
+  variables { filters = [{ suffix = ".jpg" }, { prefix = "in/" }] }
+  expect_failures = [var.filters]
+}
+
+run "filters_that_eventbridge_takes" {
+  command = apply
+  module { source = "../modules/intake" }
+  variables {
+    delivery = "eventbridge"
+    filters  = [{ suffix = ".jpg" }, { prefix = "in/" }]
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_cloudwatch_event_rule.uploads[0].event_pattern).detail.object.key) == 2
+    error_message = "either filter is enough"
+  }
+}
+
+run "uploads_that_are_kept_for_a_time" {
+  command = apply
+  module { source = "../modules/intake" }
+  variables {
+    archive_days    = 30
+    expire_days     = 3650
+    noncurrent_days = 7
+  }
+
+  assert {
+    condition     = one(one(aws_s3_bucket_lifecycle_configuration.uploads[0].rule).expiration).days == 3650 && one(one(aws_s3_bucket_lifecycle_configuration.uploads[0].rule).noncurrent_version_expiration).noncurrent_days == 7
+    error_message = "uploads and their versions go in time"
+  }
+}
+
+run "archived_after_they_are_deleted" {
+  command = plan
+  module { source = "../modules/intake" }
+  variables {
+    archive_days = 30
+    expire_days  = 10
+  }
+  expect_failures = [var.archive_days]
+}
+
+# ---- network ----
+
+run "tasks_reach_what_they_use_and_nothing_else" {
+  command = apply
+  module { source = "../modules/network" }
+  variables {
+    bucket_arns = ["arn:aws:s3:::uploads"]
+    table_arns  = ["arn:aws:dynamodb:eu-central-1:123456789012:table/receipts"]
+  }
+
+  assert {
+    condition     = length(aws_internet_gateway.main) == 0 && length(aws_subnet.private) == 2
+    error_message = "two zones, no way to the internet"
+  }
+  assert {
+    condition     = toset([for endpoint in aws_vpc_endpoint.interface : trimprefix(endpoint.service_name, "com.amazonaws.eu-central-1.")]) == toset(["sqs", "sagemaker.runtime", "ecr.api", "ecr.dkr", "logs", "sts"])
+    error_message = "an interface endpoint for each service that a task calls"
+  }
+  assert {
+    condition     = alltrue([for endpoint in aws_vpc_endpoint.interface : endpoint.private_dns_enabled])
+    error_message = "under their usual names"
+  }
+  assert {
+    condition     = flatten([for statement in jsondecode(aws_vpc_endpoint.gateway["s3"].policy).Statement : statement.Resource]) == ["arn:aws:s3:::uploads", "arn:aws:s3:::uploads/*", "arn:aws:s3:::prod-eu-central-1-starport-layer-bucket/*"]
+    error_message = "through S3's gateway the one bucket, and the layers of images"
+  }
+  assert {
+    condition     = jsondecode(aws_vpc_endpoint.gateway["dynamodb"].policy).Statement[0].Resource[0] == "arn:aws:dynamodb:eu-central-1:123456789012:table/receipts"
+    error_message = "through DynamoDB's gateway the one table"
+  }
+  assert {
+    condition     = alltrue([for rule in concat([aws_vpc_security_group_egress_rule.tasks_to_endpoints], values(aws_vpc_security_group_egress_rule.tasks_to_gateways)) : rule.cidr_ipv4 == null && rule.from_port == 443 && rule.to_port == 443])
+    error_message = "tasks go out to endpoints and gateways on 443, and to no address"
+  }
+}
+
+run "one_zone_is_none_for_a_load_balancer" {
+  command = plan
+  module { source = "../modules/network" }
+  variables {
+    public = true
+    zones  = 1
+  }
+  expect_failures = [var.zones]
+}
+
+run "addresses_that_are_none" {
+  command = plan
+  module { source = "../modules/network" }
+  variables { cidr = "10.73.0.7/20" }
+  expect_failures = [var.cidr]
 }
 
 # ---- scaling ----
@@ -233,6 +336,28 @@ run "the_worker_can_stop_in_peace" {
   }
 }
 
+run "a_size_that_fargate_has_not" {
+  command = plan
+  module { source = "../modules/worker" }
+  variables {
+    cluster            = "receipts"
+    cpu                = 256
+    memory             = 4096
+    architecture       = "ARM64"
+    task_role_arn      = "arn:aws:iam::123456789012:role/task"
+    execution_role_arn = "arn:aws:iam::123456789012:role/execution"
+    environment        = {}
+    log_group          = "/receipts"
+    stop_timeout_s     = 121
+    spot_share         = 2
+    subnets            = ["subnet-0123456789abcdef0"]
+    security_groups    = ["sg-0123456789abcdef0"]
+    min_tasks          = 0
+    max_tasks          = 10
+  }
+  expect_failures = [var.memory, var.stop_timeout_s, var.spot_share]
+}
+
 # ---- task ----
 
 run "the_worker_may_no_more_than_it_does" {
@@ -276,6 +401,48 @@ run "the_worker_may_no_more_than_it_does" {
   }
 }
 
+run "with_keys_a_token_and_an_inference_component" {
+  command = apply
+  module { source = "../modules/task" }
+  variables {
+    service               = "receipts"
+    console               = true
+    bucket                = "uploads"
+    bucket_arn            = "arn:aws:s3:::uploads"
+    queue_url             = "https://sqs.eu-central-1.amazonaws.com/123456789012/receipts"
+    queue_arn             = "arn:aws:sqs:eu-central-1:123456789012:receipts"
+    dead_letter_queue_arn = "arn:aws:sqs:eu-central-1:123456789012:receipts-dead-letter"
+    table                 = "receipts"
+    table_arn             = "arn:aws:dynamodb:eu-central-1:123456789012:table/receipts"
+    endpoint              = "receipts"
+    endpoint_arn          = "arn:aws:sagemaker:eu-central-1:123456789012:endpoint/receipts"
+    protocol              = "image"
+    cluster               = "receipts"
+    stop_timeout_s        = 120
+    visibility_timeout_s  = 120
+    receive_wait_s        = 20
+    slots                 = 32
+    log_retention_days    = 30
+    settings              = { RECEIPTS_INFERENCE_COMPONENT = "Reader-1" }
+    token_secret_arn      = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:token-AbCdEf"
+    token_kms_key_arns    = ["arn:aws:kms:eu-central-1:123456789012:key/token"]
+    kms_key_arns          = ["arn:aws:kms:eu-central-1:123456789012:key/bucket", "arn:aws:kms:eu-central-1:123456789012:key/stack"]
+  }
+
+  assert {
+    condition     = one([for statement in jsondecode(aws_iam_role_policy.task.policy).Statement : statement if statement.Sid == "UseTheKeys"]).Resource == ["arn:aws:kms:eu-central-1:123456789012:key/bucket", "arn:aws:kms:eu-central-1:123456789012:key/stack"]
+    error_message = "the task may use the keys of bucket, queues and table"
+  }
+  assert {
+    condition     = one([for statement in jsondecode(aws_iam_role_policy.execution[0].policy).Statement : statement if statement.Sid == "UseTheKeyOfTheToken"]).Resource == ["arn:aws:kms:eu-central-1:123456789012:key/token"]
+    error_message = "ECS may decrypt the token and nothing else"
+  }
+  assert {
+    condition     = one([for statement in jsondecode(aws_iam_role_policy.task.policy).Statement : statement if statement.Sid == "AskTheModel"]).Resource == ["arn:aws:sagemaker:eu-central-1:123456789012:endpoint/receipts", "arn:aws:sagemaker:eu-central-1:123456789012:inference-component/Reader-1"]
+    error_message = "a call of an inference component needs both"
+  }
+}
+
 # ---- model ----
 
 run "a_canary_beside_the_model" {
@@ -294,4 +461,28 @@ run "a_canary_beside_the_model" {
     condition     = one(one(aws_appautoscaling_policy.model[0].target_tracking_scaling_policy_configuration).predefined_metric_specification).predefined_metric_type == "SageMakerVariantConcurrentRequestsPerModelHighResolution"
     error_message = "the endpoint scales on requests at a time"
   }
+  assert {
+    condition     = aws_cloudwatch_log_group.model[0].name == "/aws/sagemaker/Endpoints/receipts" && aws_cloudwatch_log_group.model[0].retention_in_days == 30
+    error_message = "what the container logs is kept for a time only"
+  }
+}
+
+run "a_canary_beside_what_is_not_ours" {
+  command = plan
+  module { source = "../modules/model" }
+  variables {
+    existing_endpoint = "gemma"
+    canary            = { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-model:2.0.0" }
+  }
+  expect_failures = [var.canary]
+}
+
+run "a_canary_beside_a_serverless_model" {
+  command = plan
+  module { source = "../modules/model" }
+  variables {
+    model  = { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-model:1.0.0", serverless = {} }
+    canary = { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-model:2.0.0" }
+  }
+  expect_failures = [var.canary]
 }

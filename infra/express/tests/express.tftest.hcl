@@ -108,3 +108,21 @@ run "a_setting_that_is_none" {
   variables { settings = { MAX_IN_FLIGHT = "8" } }
   expect_failures = [var.settings]
 }
+
+run "a_load_balancer_in_one_zone" {
+  command = plan
+  variables { subnets = ["subnet-0123456789abcdef0"] }
+  expect_failures = [var.subnets]
+}
+
+run "a_size_that_fargate_has_not" {
+  command = plan
+  variables { memory = 512 }
+  expect_failures = [var.memory]
+}
+
+run "names_that_collide_with_another_stacks" {
+  command = plan
+  variables { name = "receipts-console" }
+  expect_failures = [var.name]
+}

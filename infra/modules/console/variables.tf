@@ -33,6 +33,11 @@ variable "memory" {
   description = "Memory of a task, MiB."
   type        = number
   default     = 512
+
+  validation {
+    condition     = contains([256, 512, 1024, 2048, 4096, 8192, 16384], var.cpu) && var.memory >= 2 * var.cpu && var.memory <= 8 * var.cpu && (var.memory == 512 || var.memory % 1024 == 0)
+    error_message = "Fargate has no task of this size: cpu is 256, 512, 1024, 2048, 4096, 8192 or 16384, memory (MiB) 512 or a whole number of GiB from twice to eight times cpu."
+  }
 }
 
 variable "architecture" {
@@ -89,6 +94,11 @@ variable "task_security_groups" {
 variable "load_balancer_subnets" {
   description = "Subnets of the load balancer, in two zones at least: public ones, or private ones with `internal`."
   type        = list(string)
+
+  validation {
+    condition     = length(var.load_balancer_subnets) >= 2
+    error_message = "A load balancer needs subnets in two zones: with a network of your own name network.public_subnets, or private ones in network.subnets with console.internal."
+  }
 }
 
 variable "internal" {

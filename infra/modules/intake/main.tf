@@ -205,8 +205,15 @@ resource "aws_sqs_queue_policy" "dead_letter" {
   queue_url = aws_sqs_queue.dead_letter.id
 
   policy = jsonencode({
-    Version   = "2012-10-17"
-    Statement = [merge(local.tls_only, { Resource = aws_sqs_queue.dead_letter.arn })]
+    Version = "2012-10-17"
+    Statement = concat(
+      [for sender in [local.sender.eventbridge] : merge(sender, {
+        Effect   = "Allow"
+        Action   = "sqs:SendMessage"
+        Resource = aws_sqs_queue.dead_letter.arn
+      }) if var.delivery == "eventbridge"],
+      [merge(local.tls_only, { Resource = aws_sqs_queue.dead_letter.arn })],
+    )
   })
 }
 
@@ -265,6 +272,13 @@ resource "aws_cloudwatch_event_target" "work" {
   count = var.delivery == "eventbridge" ? 1 : 0
   rule  = aws_cloudwatch_event_rule.uploads[0].name
   arn   = aws_sqs_queue.work.arn
+
+  # EventBridge gives an event up after a day of refusals
+  # (docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html).
+  dead_letter_config {
+    arn = aws_sqs_queue.dead_letter.arn
+  }
+  depends_on = [aws_sqs_queue_policy.work, aws_sqs_queue_policy.dead_letter]
 }
 
 resource "aws_sns_topic" "uploads" {

@@ -45,6 +45,16 @@ variable "filters" {
     suffix = optional(string, "")
   }))
   default = []
+
+  validation {
+    condition = var.delivery == "eventbridge" || length(flatten([
+      for one, a in var.filters : [
+        for two, b in var.filters : true
+        if one < two && (startswith(a.prefix, b.prefix) || startswith(b.prefix, a.prefix)) && (endswith(a.suffix, b.suffix) || endswith(b.suffix, a.suffix))
+      ]
+    ])) == 0
+    error_message = "Two filters match the same key, which S3 refuses: each pair must differ in prefix or suffix so that no key has both. EventBridge (delivery) takes such filters."
+  }
 }
 
 variable "manage_notification" {
@@ -101,12 +111,22 @@ variable "archive_days" {
   description = "Days until an upload moves to S3 Glacier Instant Retrieval. Null keeps it where it is."
   type        = number
   default     = null
+
+  validation {
+    condition     = try(var.archive_days < var.expire_days, true)
+    error_message = "archive_days must be less than expire_days."
+  }
 }
 
 variable "expire_days" {
   description = "Days until an upload is deleted. Null keeps it for ever. The record stays; its own expiry is the worker's RECEIPTS_EXPIRE_DAYS."
   type        = number
   default     = null
+
+  validation {
+    condition     = try(var.expire_days >= 1, true)
+    error_message = "expire_days must be at least 1."
+  }
 }
 
 variable "noncurrent_days" {

@@ -42,6 +42,14 @@ locals {
   data_urls = [for variant in values(local.variants) : trimprefix(variant.data_url, "s3://") if variant.data_url != null]
 }
 
+# SageMaker would make it by itself, and keep for ever what a container logs.
+resource "aws_cloudwatch_log_group" "model" {
+  count             = local.made ? 1 : 0
+  name              = "/aws/sagemaker/Endpoints/${var.name}"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.log_kms_key_arn
+}
+
 resource "aws_iam_role" "model" {
   count       = local.made ? 1 : 0
   name        = "${var.name}-model"
@@ -77,7 +85,7 @@ resource "aws_iam_role_policy" "model" {
           Sid      = "WriteLogs"
           Effect   = "Allow"
           Action   = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
-          Resource = "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:/aws/sagemaker/Endpoints/${var.name}*"
+          Resource = [aws_cloudwatch_log_group.model[0].arn, "${aws_cloudwatch_log_group.model[0].arn}:*"]
         },
         {
           Sid       = "WriteMetrics" # has no resource to narrow it to

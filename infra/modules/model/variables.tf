@@ -44,6 +44,10 @@ variable "model" {
     error_message = "model: min_instances must be at least 1 and not more than max_instances."
   }
   validation {
+    condition     = try(startswith(var.model.data_url, "s3://"), true)
+    error_message = "model: data_url must begin with s3://."
+  }
+  validation {
     condition     = var.model == null || try(var.model.concurrent_requests > 0, false)
     error_message = "model: concurrent_requests must be more than 0."
   }
@@ -61,10 +65,31 @@ variable "canary" {
     weight            = optional(number, 0.1)
   })
   default = null
+
+  validation {
+    condition     = var.canary == null || (var.existing_endpoint == null && try(var.model.serverless, null) == null)
+    error_message = "A canary stands beside a model on instances that is deployed here: not beside an endpoint that you have, nor a serverless one."
+  }
+  validation {
+    condition     = try(var.canary.weight > 0 && var.canary.instances >= 1, var.canary == null)
+    error_message = "canary: weight must be more than 0, instances at least 1."
+  }
 }
 
 variable "kms_key_arn" {
   description = "KMS key of the instances' volumes. Null leaves it to SageMaker; instance types with NVMe volumes take none."
+  type        = string
+  default     = null
+}
+
+variable "log_retention_days" {
+  description = "Days that the container's log is kept."
+  type        = number
+  default     = 30
+}
+
+variable "log_kms_key_arn" {
+  description = "KMS key of the log group. Null leaves it to CloudWatch Logs."
   type        = string
   default     = null
 }

@@ -1,13 +1,52 @@
 # A VPC in which tasks reach the AWS services that they use, and nothing else: no NAT gateway, no way to the internet.
 
+data "aws_partition" "current" {}
 data "aws_region" "current" {}
 data "aws_availability_zones" "available" {
   state = "available"
+
+  # Neither where Fargate is missing (docs.aws.amazon.com/AmazonECS/latest/developerguide/AWS_Fargate-Regions.html) or, in
+  # use1-az3, interface endpoints are, nor local zones.
+  exclude_zone_ids = ["use1-az3", "usw1-az2", "apne1-az3"]
+  filter {
+    name   = "opt-in-status"
+    values = ["opt-in-not-required"]
+  }
 }
 
 locals {
   region = data.aws_region.current.region
   zones  = slice(data.aws_availability_zones.available.names, 0, min(var.zones, length(data.aws_availability_zones.available.names)))
+
+  # What goes through the gateways: receipts to their own bucket and table and nowhere else, and images' layers
+  # (docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html).
+  gateways = {
+    s3 = length(var.bucket_arns) == 0 ? [] : [
+      {
+        Sid       = "Receipts"
+        Effect    = "Allow"
+        Principal = "*"
+        Action    = "s3:*"
+        Resource  = flatten([for arn in var.bucket_arns : [arn, "${arn}/*"]])
+      },
+      {
+        Sid       = "LayersOfImages"
+        Effect    = "Allow"
+        Principal = "*"
+        Action    = "s3:GetObject"
+        Resource  = ["arn:${data.aws_partition.current.partition}:s3:::prod-${local.region}-starport-layer-bucket/*"]
+      },
+    ]
+    dynamodb = length(var.table_arns) == 0 ? [] : [
+      {
+        Sid       = "Results"
+        Effect    = "Allow"
+        Principal = "*"
+        Action    = "dynamodb:*"
+        Resource  = flatten([for arn in var.table_arns : [arn, "${arn}/index/*"]])
+      },
+    ]
+  }
 }
 
 resource "aws_vpc" "main" {
@@ -41,11 +80,12 @@ resource "aws_route_table_association" "private" {
 }
 
 resource "aws_vpc_endpoint" "gateway" {
-  for_each          = toset(["s3", "dynamodb"])
+  for_each          = local.gateways
   vpc_id            = aws_vpc.main.id
   service_name      = "com.amazonaws.${local.region}.${each.key}"
   vpc_endpoint_type = "Gateway"
   route_table_ids   = [aws_route_table.private.id]
+  policy            = length(each.value) == 0 ? null : jsonencode({ Version = "2012-10-17", Statement = each.value })
   tags              = { Name = "${var.name}-${each.key}" }
 }
 

@@ -9,8 +9,8 @@ variable "cidr" {
   default     = "10.73.0.0/20"
 
   validation {
-    condition     = can(cidrsubnet(var.cidr, 4, 15)) && try(tonumber(split("/", var.cidr)[1]) <= 24, false)
-    error_message = "cidr must be an IPv4 block of /24 or larger, such as 10.73.0.0/20."
+    condition     = can(cidrnetmask(var.cidr)) && try(cidrsubnet(var.cidr, 0, 0) == var.cidr && tonumber(split("/", var.cidr)[1]) >= 16 && tonumber(split("/", var.cidr)[1]) <= 24, false)
+    error_message = "cidr must be an IPv4 block from /16 to /24 that names its first address, such as 10.73.0.0/20."
   }
 }
 
@@ -20,8 +20,8 @@ variable "zones" {
   default     = 2
 
   validation {
-    condition     = var.zones >= 1 && var.zones <= 6
-    error_message = "zones must be between 1 and 6."
+    condition     = var.zones >= (var.public ? 2 : 1) && var.zones <= 6 && floor(var.zones) == var.zones
+    error_message = "zones must be between 1 and 6, and at least 2 for a load balancer."
   }
 }
 
@@ -35,4 +35,16 @@ variable "interface_endpoints" {
   description = "AWS services that tasks reach over interface endpoints, beside S3 and DynamoDB, which have gateway endpoints."
   type        = set(string)
   default     = ["sqs", "sagemaker.runtime", "ecr.api", "ecr.dkr", "logs", "sts"]
+}
+
+variable "bucket_arns" {
+  description = "Buckets that can be reached through the gateway endpoint of S3, beside that of images' layers. Empty: any."
+  type        = list(string)
+  default     = []
+}
+
+variable "table_arns" {
+  description = "Tables that can be reached through the gateway endpoint of DynamoDB. Empty: any."
+  type        = list(string)
+  default     = []
 }

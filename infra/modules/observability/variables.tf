@@ -80,4 +80,9 @@ variable "thresholds" {
     review_per_day     = optional(number, 500)
   })
   default = {}
+
+  validation {
+    condition     = alltrue([for share in [var.thresholds.failed_share, var.thresholds.throttled_share] : share >= 0 && share < 1])
+    error_message = "thresholds: failed_share and throttled_share are shares, at least 0 and less than 1."
+  }
 }

@@ -11,6 +11,11 @@ locals {
 
   own_prefix = "_receipts/" # the worker's own output, never a receipt
 
+  # A call of an inference component asks for it beside its endpoint.
+  component     = lookup(var.settings, "RECEIPTS_INFERENCE_COMPONENT", "")
+  component_arn = "arn:${local.partition}:sagemaker:${local.region}:${local.account_id}:inference-component/${local.component}"
+  model_arns    = local.component == "" ? [var.endpoint_arn] : [var.endpoint_arn, local.component_arn]
+
   # Account, region and repository, where the image is in ECR.
   ecr     = try(regex("^(?P<account>[0-9]{12})\\.dkr\\.ecr\\.(?P<region>[a-z0-9-]+)\\.amazonaws\\.com(?:\\.cn)?/(?P<repository>[^:@]+)", var.image), null)
   ecr_arn = local.ecr == null ? null : "arn:${local.partition}:ecr:${local.ecr.region}:${local.ecr.account}:repository/${local.ecr.repository}"
@@ -77,7 +82,7 @@ locals {
     {
       Sid      = "AskTheModel"
       Action   = "sagemaker:InvokeEndpoint"
-      Resource = var.endpoint_arn
+      Resource = local.model_arns
     },
     {
       Sid      = "StayWhileWorking"
@@ -176,7 +181,7 @@ locals {
     {
       Sid      = "UseTheKeyOfTheToken"
       Action   = ["kms:Decrypt"]
-      Resource = var.token_kms_key_arn
+      Resource = sort(var.token_kms_key_arns)
     },
   ]
 
@@ -184,7 +189,7 @@ locals {
     [for statement in local.log_statements : statement if !var.managed_execution_policy],
     [for statement in local.pull_statements : statement if !var.managed_execution_policy && local.ecr_arn != null],
     [for statement in local.token_statements : statement if var.console],
-    [for statement in local.token_key_statements : statement if var.console && var.token_kms_key_arn != null],
+    [for statement in local.token_key_statements : statement if var.console && length(var.token_kms_key_arns) > 0],
   )
 }
 

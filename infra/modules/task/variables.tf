@@ -98,10 +98,10 @@ variable "token_secret_arn" {
   default     = null
 }
 
-variable "token_kms_key_arn" {
-  description = "KMS key of that secret, where it is not Secrets Manager's own."
-  type        = string
-  default     = null
+variable "token_kms_key_arns" {
+  description = "KMS keys that the secret may be encrypted with, where it is not Secrets Manager's own."
+  type        = set(string)
+  default     = []
 }
 
 variable "stop_timeout_s" {
@@ -122,6 +122,11 @@ variable "receive_wait_s" {
 variable "slots" {
   description = "Receipts that one task works on at a time."
   type        = number
+
+  validation {
+    condition     = var.slots >= 1 && var.slots <= 1000 && floor(var.slots) == var.slots
+    error_message = "slots must be a whole number between 1 and 1000."
+  }
 }
 
 variable "settings" {

@@ -27,6 +27,11 @@ variable "cpu" {
 variable "memory" {
   description = "Memory of a task, MiB."
   type        = number
+
+  validation {
+    condition     = contains([256, 512, 1024, 2048, 4096, 8192, 16384], var.cpu) && var.memory >= 2 * var.cpu && var.memory <= 8 * var.cpu && (var.memory == 512 || var.memory % 1024 == 0)
+    error_message = "Fargate has no task of this size: cpu is 256, 512, 1024, 2048, 4096, 8192 or 16384, memory (MiB) 512 or a whole number of GiB from twice to eight times cpu."
+  }
 }
 
 variable "architecture" {
