@@ -130,7 +130,7 @@ def test_the_fleet_scales_by_the_plan(root: str, min_tasks: int, request: pytest
 
 def test_target_tracking_is_the_plans_too(offline: Offline) -> None:
     """Expect the same of target tracking, for numbers that the command line printed as tfvars."""
-    wanted = plan(ScalingPolicy(receipt_s=2.5, max_tasks=40))
+    wanted = plan(ScalingPolicy(receipt_s=2.5, max_tasks=5_000))
     state = offline.apply("custom", BASIC | {"scaling_policy": "target_tracking", "scaling": wanted.as_dict()})
     policy = state.one("module.scaling.aws_appautoscaling_policy.backlog[0]")
     (target,) = policy["target_tracking_scaling_policy_configuration"]
@@ -138,7 +138,7 @@ def test_target_tracking_is_the_plans_too(offline: Offline) -> None:
     expressions = {found["id"]: found["expression"] for found in specification["metrics"] if found["expression"]}
     assert target["target_value"] == wanted.backlog_per_task
     assert expressions == {"tasks": wanted.as_dict()["tasks_metric"], "backlog_per_task": wanted.backlog_metric}
-    assert _tasks(state) == (0, 40)
+    assert _tasks(state) == (0, 5_000)
 
 
 def _plain(value: Any) -> Any:

@@ -23,7 +23,7 @@ locals {
   }
 
   one_by_one = [
-    for tasks in range(1, var.scaling.max_tasks + 1) : {
+    for tasks in range(1, min(var.scaling.max_tasks, 20) + 1) : { # more than 20 come with steps of their own
       from_tasks = tasks
       to_tasks   = tasks == var.scaling.max_tasks ? null : tasks + 1
       tasks      = tasks
