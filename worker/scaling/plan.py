@@ -69,14 +69,14 @@ class ScalingPlan:
     receipts_per_s_per_task: float
     receipts_per_s_at_most: float
     first_result_s: int
-    """Longest wait of the first receipt after quiet hours, where the fleet goes to zero."""
+    """Longest wait of the first receipt after quiet hours, where the fleet goes to zero and a task starts in time."""
     oldest_message_alarm_s: int
     """An oldest message of this age means that the fleet has not kept up although it had the time to."""
 
     @property
     def shortfall_metric(self) -> str:
         """CloudWatch metric math of the alarm that scales out, at 1 or more, from SQS's two counts and `tasks`."""
-        return f"CEIL({self._demand} / {self.backlog_per_task:.9g}) - tasks"
+        return f"CEIL({self._demand} / {_plain(self.backlog_per_task)}) - tasks"
 
     @property
     def surplus_metric(self) -> str:
@@ -86,7 +86,7 @@ class ScalingPlan:
         anything was `sent` (NumberOfMessagesSent, a sum over the minute).
         """
         last = f"IF({self._demand} == 0 AND FILL(sent, 0) > 0, 1, 0)"
-        return f"tasks - CEIL({ROOM_TO_SPARE} * {self._demand} / {self.backlog_per_task:.9g}) - {last}"
+        return f"tasks - CEIL({ROOM_TO_SPARE} * {self._demand} / {_plain(self.backlog_per_task)}) - {last}"
 
     @property
     def backlog_metric(self) -> str:
@@ -95,7 +95,7 @@ class ScalingPlan:
 
     @property
     def _demand(self) -> str:
-        return f"(visible + {self.in_flight_weight:.6g} * in_flight)"
+        return f"(visible + {_plain(self.in_flight_weight)} * in_flight)"
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, with plain types, the metric math included."""
@@ -136,6 +136,11 @@ def plan(policy: ScalingPolicy, *, task_start_s: float = 60.0, scale_in_minutes:
         first_result_s=math.ceil(answer_s + policy.receipt_s),
         oldest_message_alarm_s=math.ceil((answer_s + 2 * policy.acceptable_latency_s) / 60) * 60,
     )
+
+
+def _plain(number: float) -> str:
+    """Write a number as Terraform does in a string: every digit, no exponent, no zero at the end."""
+    return f"{number:.4f}".rstrip("0").rstrip(".")
 
 
 def _steps(most: int) -> tuple[Step, ...]:

@@ -3,8 +3,10 @@
 import itertools
 import json
 import math
+import re
+from decimal import Decimal
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -68,7 +70,7 @@ def test_the_first_message_and_the_first_burst_leave_zero(visible: int, max_task
 
 @given(st.integers(1, 5_000))
 def test_steps_cover_every_shortfall_without_a_gap(max_tasks: int) -> None:
-    """Steps join end to end, stay within AWS's limit, and fall short of what is missing by a third at most."""
+    """Steps join end to end, stay within AWS's limit, and add at least half of what is missing."""
     steps = plan(ScalingPolicy(receipt_s=4, max_tasks=max_tasks)).steps
     assert len(steps) <= MAX_STEPS
     assert steps[0].from_tasks == 1
@@ -77,6 +79,21 @@ def test_steps_cover_every_shortfall_without_a_gap(max_tasks: int) -> None:
     for step, following in itertools.pairwise(steps):
         assert step.to_tasks == following.from_tasks
         assert following.from_tasks - 1 <= 2 * step.tasks
+
+
+@given(st.floats(0.001, 43_200), st.floats(1, 1_000), st.integers(1, 1_000), st.floats(0.1, 1))
+def test_metric_math_has_the_numbers_as_terraform_writes_them(
+    receipt_s: float, times: float, slots: int, busy: float
+) -> None:
+    """Terraform's own expressions, used where no tfvars are given, are the plan's: all digits, no exponent."""
+    latency_s = min(receipt_s * times, 1_209_600)
+    assume(latency_s >= receipt_s)
+    numbers = plan(
+        ScalingPolicy(receipt_s=receipt_s, acceptable_latency_s=latency_s, slots_per_task=slots, busy_share=busy)
+    )
+    found = re.findall(r"[\d.e+]+(?= \* in_flight)|(?<=/ )[\d.e+]+", numbers.shortfall_metric)
+    written = [format(Decimal(str(n)), "f") for n in (numbers.in_flight_weight, numbers.backlog_per_task)]
+    assert found == [text.removesuffix(".0") for text in written]
 
 
 def test_the_endpoint_bounds_what_terraform_may_start() -> None:
