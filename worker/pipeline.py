@@ -23,6 +23,7 @@ from worker.extraction.apart import prepare
 from worker.extraction.endpoint import Endpoint, Invoked
 from worker.extraction.memory import ByteBudget
 from worker.extraction.prepare import ImageLimits, Prepared
+from worker.hashed import Hashed
 from worker.job import Job, RecordMaker
 from worker.messages.outcomes import DeadLetter, Done, Outcome, Reject, Release, Retry, combine
 from worker.messages.parse import parse
@@ -257,7 +258,8 @@ class Pipeline:
                 lambda: self._get_object(job.upload, held.grow), work=job.upload.document
             )
             if len(data) <= HASHED_AT_ONCE_BYTES:
-                sha256 = _sha256(data)
+                data = Hashed(data)
+                sha256 = data.sha256
             else:
                 sha256 = await asyncio.get_running_loop().run_in_executor(self._executor, _sha256, data)
             self._stage(job, "fetch", began)
@@ -266,8 +268,10 @@ class Pipeline:
     async def _get_object(self, upload: Upload, grow: Callable[[int], Awaitable[None]]) -> tuple[Upload, bytes]:
         version = {"VersionId": upload.version_id} if upload.version_id else {}
         reply: Any = await self._s3.get_object(Bucket=upload.bucket, Key=upload.key, **version)  # type: ignore[arg-type]  # a plain dict stands for the TypedDict
-        size = int(reply["ContentLength"])
         async with reply["Body"] as stream:
+            if "ContentLength" not in reply:  # S3 always says it; something between may not pass it on
+                raise Failed("no_length", "the reply of S3 does not say how long the object is")
+            size = int(reply["ContentLength"])
             if size > self._policy.upload_limit_bytes:
                 limit = self._policy.upload_limit_bytes
                 raise Rejected("too_large", f"the object has {size} bytes; {limit} are the limit")

@@ -16,6 +16,7 @@ from aiohttp import web
 from botocore import UNSIGNED
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from tests.component.emulators import Aws
 from tests.support.endpoint import FakeEndpoint
@@ -295,6 +296,40 @@ async def test_faults_are_classified_as_botocores(
     known = classify("dynamodb", caught.value)
     assert isinstance(known, kind)
     assert getattr(known, "reason", "") == reason
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, ""), (200, "[]"), (202, "{}"), (204, "")])
+async def test_an_odd_success_stores_nothing(signed_environment: Callable[..., None], status: int, body: str) -> None:
+    """Only DynamoDB's own answer says that a row is written; anything else is waited for."""
+
+    async def answer(_: web.Request, __: bytes) -> web.StreamResponse:
+        return web.Response(status=status, text=body)
+
+    async with SignedAws({"one": ONE}, answer).serve() as server:
+        signed_environment(server.url)
+        async with clients(Settings()) as opened:
+            with pytest.raises(ResponseParserError) as caught:
+                await opened.dynamodb.put_item(TableName="t", Item={})
+    known = classify("dynamodb", caught.value)
+    assert isinstance(known, DependencyFault)
+    assert known.reason == "connection"
+
+
+async def test_an_object_without_sense_in_its_headers_is_fetched(signed_environment: Callable[..., None]) -> None:
+    """A date that is none is left out; cookies that somebody sets are not sent back."""
+
+    async def answer(_: web.Request, __: bytes) -> web.StreamResponse:
+        return web.Response(body=b"picture", headers={"Last-Modified": "yesterday", "Set-Cookie": "a=b"})
+
+    async with SignedAws({"one": ONE}, answer).serve() as server:
+        signed_environment(server.url)
+        async with clients(Settings()) as opened:
+            for _ in range(2):
+                reply: Any = await opened.s3.get_object(Bucket="b", Key="k")
+                assert "LastModified" not in reply
+                async with reply["Body"] as stream:
+                    assert await stream.read() == b"picture"
+        assert not any("Cookie" in request.headers for request in server.requests)
 
 
 async def test_an_answer_that_does_not_come_is_a_time_out(signed_environment: Callable[..., None]) -> None:

@@ -12,13 +12,13 @@ import calendar
 import datetime as dt
 import time
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import partial
 from hashlib import sha256
-from typing import Any, Final, cast
+from typing import Any, Final, NoReturn, cast
 from urllib.parse import quote, urlsplit
 
 import aiohttp
@@ -32,6 +32,7 @@ from pydantic_core import from_json, to_json
 from yarl import URL
 
 from worker.aws.signature import ALGORITHM, EMPTY_SHA256, STAMP, Credentials, Signer
+from worker.hashed import Hashed
 
 _OF_ONE_REQUEST: Final = frozenset(
     {
@@ -81,8 +82,10 @@ class Pool(AIOHTTPSession):
         super().__init__(*arguments, **more)
         connect, read = self._timeout.sock_connect, self._timeout.sock_read
         self._timeout = aiohttp.ClientTimeout(total=whole_s, sock_connect=connect, sock_read=read)
+        self._plain: dict[str | None, aiohttp.ClientSession] = {}
 
     # Of the base class, but not in its published types.
+    _exit_stack: AsyncExitStack
     _proxy_config: ProxyConfiguration
     _timeout: aiohttp.ClientTimeout
     _get_session: Callable[[str | None], Awaitable[aiohttp.ClientSession]]
@@ -96,10 +99,24 @@ class Pool(AIOHTTPSession):
         return await super().send(request)
 
     async def session_for(self, url: str) -> tuple[aiohttp.ClientSession, dict[str, Any]]:
-        """Return the session that requests to `url` are sent through, and the arguments that name its proxy."""
+        """Return the session that requests to `url` are sent through, and the arguments that name its proxy.
+
+        It has the connections of botocore's session, but keeps no cookies, and its requests take less to put together.
+        """
         proxy = self._proxy_config.proxy_url_for(url)
+        if proxy not in self._plain:
+            botocores = await self._get_session(proxy)
+            self._plain[proxy] = await self._exit_stack.enter_async_context(
+                aiohttp.ClientSession(
+                    connector=botocores.connector,
+                    connector_owner=False,
+                    timeout=botocores.timeout,
+                    cookie_jar=aiohttp.DummyCookieJar(),
+                    auto_decompress=False,
+                )
+            )
         through = {"proxy": proxy, "proxy_headers": self._proxy_config.proxy_headers_for(url)} if proxy else {}
-        return await self._get_session(proxy), through
+        return self._plain[proxy], through
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +161,8 @@ class Template:
         if ours["Authorization"] != authorization:
             return None
         session, through = await pool.session_for(url)
+        if "content-type" not in common:  # aiohttp would say one
+            through["skip_auto_headers"] = {"content-type"}
         common["accept-encoding"] = "identity"
         return cls(
             session=session, through=through, method=request.method, url=url, path=path, headers=common, signer=signer
@@ -190,10 +209,10 @@ class Direct:
             at=self._clock(),
             path=template.path + key,
             query=query,
-            payload_sha256=sha256(body).hexdigest() if body else EMPTY_SHA256,
+            payload_sha256=_sha256(body) if body else EMPTY_SHA256,
         )
         url = f"{template.url}{key}?{query}" if query else template.url + key
-        with _botocores_errors(url):
+        with _BotocoresErrors(url):
             return await template.session.request(
                 template.method,
                 URL(url, encoded=True),
@@ -203,30 +222,58 @@ class Direct:
                 **template.through,
             )
 
-    async def _whole(self, operation: str, response: aiohttp.ClientResponse) -> Any:
-        """Return the reply to `operation` that `response` has, or raise the ClientError that it is."""
-        with _botocores_errors(str(response.url)):
+    async def _refuse(self, operation: str, response: aiohttp.ClientResponse) -> NoReturn:
+        """Raise the ClientError that `response`, whose status is not 200, is; what is no answer is unreadable."""
+        with _BotocoresErrors(str(response.url)):
             body = await response.read()
-        return self._parsed(operation, response, body)
-
-    def _parsed(self, operation: str, response: aiohttp.ClientResponse, body: Any) -> Any:
+        if response.status < 300:  # none of these operations has such a success: nothing was certainly done
+            raise ResponseParserError(f"{operation} was answered with status {response.status}")
         service = self._client.meta.service_model
         parts = {"status_code": response.status, "headers": response.headers, "body": body, "context": {}}
         try:
             reply: Any = self._parser.parse(parts, service.operation_model(operation).output_shape)
-        except Exception as error:
-            # Somebody between us and AWS has answered in its stead: what kind of answer it is its status still says.
-            if response.status < 300:
-                raise ResponseParserError(f"{operation} was answered with what AWS does not say") from error
+            if (code := reply["Error"].get("Code")) and (shape := service.shape_for_error_code(code)):
+                reply.update(self._parser.parse(parts, shape))  # some say more than their code: an item, a status
+        except Exception:  # noqa: BLE001 # somebody between us and AWS answers in its stead: the status still says what
             reply = {"Error": {}, "ResponseMetadata": {"HTTPStatusCode": response.status}}
-        if response.status < 300:
-            return reply
-        about = reply.get("Error", {})
-        code = about.get("Code")
-        if code and (shape := service.shape_for_error_code(code)):  # some say more than their code: an item, a status
-            reply.update(self._parser.parse(parts, shape))
+        about = reply["Error"]
         # SQS has two names for each error; its exceptions go by the newer one.
-        raise self._client.exceptions.from_code(about.get("QueryErrorCode") or code)(reply, operation)
+        raise self._client.exceptions.from_code(about.get("QueryErrorCode") or about.get("Code"))(reply, operation)
+
+
+class DirectStream(Direct):
+    """A client of a service whose replies are bytes, with whatever else they say in their headers: S3, SageMaker."""
+
+    def __init__(self, client: Any, credentials: Any, *, operation: str, **more: Any) -> None:
+        """`operation` is the one that is made direct, by its name in the API."""
+        super().__init__(client, credentials, **more)
+        shape = client.meta.service_model.operation_model(operation).output_shape
+        self._headers: dict[str, tuple[str, Callable[[str], Any]]] = {}
+        self._prefixes: dict[str, str] = {}
+        for name, member in shape.members.items():
+            where = member.serialization.get("location")
+            called = str(member.serialization.get("name", name)).lower()
+            if where == "header":
+                self._headers[called] = (name, _reader(member.type_name))
+            elif where == "headers":
+                self._prefixes[called] = name
+
+    def _streamed(self, response: aiohttp.ClientResponse) -> Any:
+        """Return the reply that `response` has: what botocore's parser gives, at a tenth of its cost."""
+        reply: dict[str, Any] = {name: {} for name in self._prefixes.values()}
+        for header, value in response.headers.items():
+            low = header.lower()
+            if low in self._headers:
+                name, read = self._headers[low]
+                with suppress(ValueError):  # a date that is none is no reason to go without the bytes
+                    reply[name] = read(value)
+            else:
+                for prefix, name in self._prefixes.items():
+                    if low.startswith(prefix):
+                        reply[name][low.removeprefix(prefix)] = value
+        reply["Body"] = _stream(response)
+        reply["ResponseMetadata"] = {"HTTPStatusCode": response.status}
+        return reply
 
 
 class DirectJson(Direct):
@@ -249,19 +296,24 @@ class DirectJson(Direct):
             return await by_botocore()
         response = await self._send(template, body=to_json(arguments))
         if response.status != 200:
-            return await self._whole(self._client.meta.method_to_api_mapping[method], response)
-        with _botocores_errors(template.url):
+            await self._refuse(self._client.meta.method_to_api_mapping[method], response)
+        with _BotocoresErrors(template.url):
             body = await response.read()
         try:
-            reply: dict[str, Any] = dict(from_json(body))
-        except (TypeError, ValueError) as error:
-            raise ResponseParserError(f"{method} was answered with what is no JSON object") from error
+            reply: Any = from_json(body)
+        except ValueError as error:
+            raise ResponseParserError(f"{method} was answered with what is no JSON") from error
+        if not isinstance(reply, dict):
+            raise ResponseParserError(f"{method} was answered with what is no JSON object")
         reply["ResponseMetadata"] = {"HTTPStatusCode": 200}
         return reply
 
 
-class DirectS3(Direct):
+class DirectS3(DirectStream):
     """S3, whose objects are fetched directly."""
+
+    def __init__(self, client: Any, credentials: Any, **more: Any) -> None:
+        super().__init__(client, credentials, operation="GetObject", **more)
 
     async def get_object(self, **arguments: Any) -> Any:
         """Return what botocore's `get_object` returns; with other arguments than these three it is botocore's."""
@@ -280,18 +332,24 @@ class DirectS3(Direct):
             return await by_botocore()
         response = await self._send(template, key=key, query=query)
         if response.status == 200:
-            return self._parsed("GetObject", response, _stream(response))
+            return self._streamed(response)
         if response.status not in _BUCKET_ELSEWHERE:
-            return await self._whole("GetObject", response)
+            await self._refuse("GetObject", response)
         response.release()
         with _noting(hold=False) as notes:
-            reply = await by_botocore()
+            try:
+                reply = await by_botocore()
+            except RecursionError as error:
+                raise ResponseParserError("the bucket is always elsewhere") from error
         await self._learn(bucket, notes, key=key, query=query)
         return reply
 
 
-class DirectSageMaker(Direct):
+class DirectSageMaker(DirectStream):
     """SageMaker's runtime, whose endpoints are invoked directly."""
+
+    def __init__(self, client: Any, credentials: Any, **more: Any) -> None:
+        super().__init__(client, credentials, operation="InvokeEndpoint", **more)
 
     async def invoke_endpoint(self, *, Body: Any, **arguments: Any) -> Any:  # noqa: N803 # botocore's name
         """Return what botocore's `invoke_endpoint` returns; a body that is no bytes is botocore's to send."""
@@ -304,9 +362,9 @@ class DirectSageMaker(Direct):
         if template is None or not isinstance(Body, bytes):
             return await by_botocore()
         response = await self._send(template, body=Body)
-        if response.status >= 300:
-            return await self._whole("InvokeEndpoint", response)
-        return self._parsed("InvokeEndpoint", response, _stream(response))
+        if response.status != 200:
+            await self._refuse("InvokeEndpoint", response)
+        return self._streamed(response)
 
 
 def _stream(response: aiohttp.ClientResponse) -> StreamingBody:
@@ -314,15 +372,20 @@ def _stream(response: aiohttp.ClientResponse) -> StreamingBody:
     return cast("StreamingBody", made(response, response.headers.get("Content-Length")))
 
 
-@contextmanager
-def _botocores_errors(url: str) -> Iterator[None]:
-    """Raise what aiohttp raises as botocore's clients do."""
-    try:
-        yield
-    except TimeoutError as error:
-        raise ReadTimeoutError(endpoint_url=url, error=error) from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise HTTPClientError(error=error) from error
+class _BotocoresErrors:
+    """A block in which what aiohttp raises is raised as botocore's clients do."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, TimeoutError):
+            raise ReadTimeoutError(endpoint_url=self._url, error=error) from error
+        if isinstance(error, aiohttp.ClientError | OSError):
+            raise HTTPClientError(error=error) from error
 
 
 def _parser(client: Any) -> ResponseParser:
@@ -337,6 +400,23 @@ def _moment(value: Any) -> dt.datetime:
         return parsedate_to_datetime(value)
     except (TypeError, ValueError):
         return parse_timestamp(value)
+
+
+def _reader(type_name: str) -> Callable[[str], Any]:
+    """Return what reads a header that holds a value of one of botocore's types."""
+    match type_name:
+        case "integer" | "long":
+            return int
+        case "boolean":
+            return "true".__eq__
+        case "timestamp":
+            return _moment
+        case _:
+            return str
+
+
+def _sha256(body: bytes) -> str:
+    return body.sha256 if isinstance(body, Hashed) else sha256(body).hexdigest()
 
 
 def _text(value: str | bytes) -> str:

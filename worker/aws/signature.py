@@ -8,7 +8,10 @@ import hmac
 import time
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as HASH
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 EMPTY_SHA256: Final = sha256(b"").hexdigest()
@@ -49,7 +52,7 @@ class Signer:
         self._names = ""
         self._lines = ("", "", "")
         self._with_token: bool | None = None
-        self._key: tuple[str, str, bytes] = ("", "", b"")
+        self._key: tuple[str, str, tuple[HASH, HASH]] | None = None
 
     def sign(
         self, credentials: Credentials, *, at: float, path: str, query: str = "", payload_sha256: str = EMPTY_SHA256
@@ -72,7 +75,10 @@ class Signer:
         lines = f"{before}{DATE}:{stamp}\n{between}{token_line}{after}"
         canonical = f"{self._method}\n{path}\n{query}\n{lines}\n{names}\n{payload_sha256}"
         text = f"{ALGORITHM}\n{stamp}\n{day}/{self._scope}\n{sha256(canonical.encode()).hexdigest()}"
-        signature = hmac.digest(self._day_key(credentials.secret_key or "", day), text.encode(), "sha256").hex()
+        inner, outer = (half.copy() for half in self._day_key(credentials.secret_key or "", day))
+        inner.update(text.encode())
+        outer.update(inner.digest())
+        signature = outer.hexdigest()
         signed = {
             "X-Amz-Date": stamp,
             "Authorization": f"{ALGORITHM} Credential={credentials.access_key}/{day}/{self._scope}, "
@@ -93,10 +99,16 @@ class Signer:
         self._names = ";".join(sorted([*self._headers, DATE, *([TOKEN] if with_token else [])]))
         self._with_token = with_token
 
-    def _day_key(self, secret: str, day: str) -> bytes:
-        if self._key[:2] != (secret, day):
+    def _day_key(self, secret: str, day: str) -> tuple["HASH", "HASH"]:
+        """Return the day's key as the two halves of an HMAC that it has been put into (RFC 2104).
+
+        `hmac.digest` would look its algorithm up for each signature, at twice the cost of all of it.
+        """
+        if self._key is None or self._key[:2] != (secret, day):
             key = hmac.digest(f"AWS4{secret}".encode(), day.encode(), "sha256")
             for level in self._levels:
                 key = hmac.digest(key, level.encode(), "sha256")
-            self._key = (secret, day, key)
+            block = key.ljust(64, b"\0")
+            halves = sha256(bytes(byte ^ 0x36 for byte in block)), sha256(bytes(byte ^ 0x5C for byte in block))
+            self._key = (secret, day, halves)
         return self._key[2]
