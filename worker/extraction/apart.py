@@ -1,13 +1,16 @@
 """Preparation where it can be ended: PDFs are drawn in a process of their own.
 
-Two kilobytes of nested forms keep PDFium busy for years, and nothing stops a thread. Pictures of all other kinds are
-bounded by what their headers say, and are prepared where they are.
+Two kilobytes of nested forms keep PDFium busy for years, one megabyte unpacks to two gigabytes, and nothing stops a
+thread or takes its memory away. Pictures of all other kinds are bounded by what their headers say, and are prepared
+where they are.
 """
 
 import base64
 import dataclasses
 import json
 import os
+import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -21,6 +24,8 @@ from worker.extraction.prepare import prepare as prepare_here
 
 DRAW_S: Final = 60.0
 """Time that all pages of one PDF may take, seconds."""
+_OWN_SIGNALS: Final = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGTRAP, signal.SIGILL, signal.SIGFPE}
+"""What a PDF brings on the process that draws it, the same each time; PDFium aborts where it gets no more memory."""
 _drawing: Final[set["subprocess.Popen[bytes]"]] = set()
 
 
@@ -45,6 +50,8 @@ def prepare(data: bytes, limits: ImageLimits) -> Prepared:
         finally:
             child.kill()
             _drawing.discard(child)
+    if -child.returncode in _OWN_SIGNALS:
+        raise _too_much(limits)
     if child.returncode:
         raise Failed("decoder_died", f"the process that draws PDFs ended with {child.returncode}")
     return _read(json.loads(output))
@@ -54,6 +61,11 @@ def end() -> None:
     """End every drawing under way, so that a stop waits for none."""
     for child in list(_drawing):
         child.kill()
+
+
+def _too_much(limits: ImageLimits) -> Rejected:
+    most_mib = limits.max_decoded_bytes >> 20
+    return Rejected("corrupt", f"the PDF breaks what draws it, or takes more than {most_mib} MiB to be drawn")
 
 
 def _read(answer: dict[str, list[str]] | dict[str, object]) -> Prepared:
@@ -73,11 +85,27 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
+def _drawn(data: bytes, limits: ImageLimits) -> Prepared:
+    try:
+        return prepare_here(data, limits)
+    except MemoryError as error:
+        raise _too_much(limits) from error
+
+
+def _limit(kind: int, most: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
 def main() -> None:
     """Draw the PDF on standard input, and end with the parent."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    limits = ImageLimits(**json.loads(sys.argv[1]))
+    data = sys.stdin.buffer.read()
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_DATA, limits.max_decoded_bytes + 2 * len(data))
     try:
-        made = prepare_here(sys.stdin.buffer.read(), ImageLimits(**json.loads(sys.argv[1])))
+        made = _drawn(data, limits)
     except Rejected as error:
         json.dump({"rejected": [error.reason, error.detail]}, sys.stdout)
         return

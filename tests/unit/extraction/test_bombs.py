@@ -2,6 +2,8 @@
 
 import io
 import struct
+import sys
+import zlib
 
 import pytest
 from PIL import Image
@@ -38,6 +40,21 @@ def test_a_pdf_that_takes_for_ever_is_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(apart, "DRAW_S", 3.0)
     with pytest.raises(Rejected, match="corrupt"):
         prepare(_nested_forms(14), ImageLimits())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit a process's memory so")
+def test_a_pdf_that_unpacks_to_gigabytes_is_refused() -> None:
+    """It meets the limit of memory in the process that draws it, and is refused at once instead of tried again."""
+    page = zlib.compress(b" " * 400_000_000)
+    bomb = (
+        b"%%PDF-1.4\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n"
+        b"2 0 obj\n<< /Type /Pages /Kids [3 0 R] /Count 1 >>\nendobj\n"
+        b"3 0 obj\n<< /Type /Page /Parent 2 0 R /MediaBox [0 0 300 300] /Contents 4 0 R >>\nendobj\n"
+        b"4 0 obj\n<< /Filter /FlateDecode /Length %d >>\nstream\n%b\nendstream\nendobj\n"
+        b"trailer << /Root 1 0 R >>\n%%%%EOF" % (len(page), page)
+    )
+    with pytest.raises(Rejected, match="corrupt: the PDF breaks what draws it, or takes more than 256 MiB"):
+        prepare(bomb, ImageLimits())
 
 
 def test_a_jpeg_of_very_many_scans_is_refused() -> None:
