@@ -15,7 +15,8 @@ _SIGNATURES: Final = (
     (b"MM\x00+", "image/tiff"),
     (b"BM", "image/bmp"),
 )
-_PNG_TEXT: Final = {b"tEXt", b"zTXt", b"iTXt"}
+_PNG_BESIDE: Final = {b"tEXt", b"zTXt", b"iTXt", b"iCCP"}
+"""Text and colour profiles."""
 _HEIF_BRANDS: Final = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
 _AVIF_BRANDS: Final = {b"avif", b"avis"}
 
@@ -63,14 +64,14 @@ def ends_as_it_should(data: bytes, media_type: str) -> bool:
     return media_type == "image/png" and b"IEND" in data[-64:]
 
 
-def without_text(png: bytes) -> bytes:
-    """Return a PNG less the text beside its picture: Pillow refuses the megabytes that some write there."""
-    if not any(kind in png for kind in _PNG_TEXT):
+def bare(png: bytes) -> bytes:
+    """Return a PNG less what stands beside its picture: Pillow refuses the megabytes that some write there."""
+    if not any(kind in png for kind in _PNG_BESIDE):
         return png
     kept, at = [png[:8]], 8
     while at < len(png):
         end = at + 12 + int.from_bytes(png[at : at + 4], "big")  # a chunk: its length, its kind, its data, a checksum
-        if png[at + 4 : at + 8] not in _PNG_TEXT:
+        if png[at + 4 : at + 8] not in _PNG_BESIDE:
             kept.append(png[at:end])
         at = end
     return b"".join(kept)

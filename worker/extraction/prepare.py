@@ -17,7 +17,7 @@ import pypdfium2
 from PIL import Image, UnidentifiedImageError
 
 from worker.errors import Rejected
-from worker.extraction.media import PDF, PILLOW_FORMATS, ends_as_it_should, sniff, without_text
+from worker.extraction.media import PDF, PILLOW_FORMATS, bare, ends_as_it_should, sniff
 
 if TYPE_CHECKING:
     from worker.settings import Settings
@@ -122,7 +122,7 @@ def prepare(data: bytes, limits: ImageLimits) -> Prepared:
     if media_type == PDF:
         return _prepare_pdf(data, limits)
     if media_type == "image/png":
-        data = without_text(data)
+        data = bare(data)
     if media_type == "image/jpeg" and len(START_OF_SCAN.findall(data)) > MOST_SCANS:
         raise Rejected("corrupt", f"a JPEG of more than {MOST_SCANS} scans is made to keep its reader busy")
     try:
@@ -247,10 +247,15 @@ def _plain(frame: Image.Image) -> Image.Image:
 
 
 def _eight_bits(frame: Image.Image) -> Image.Image:
-    """Scale 16 and 32 bit grey to 8 by what is in the picture; a plain conversion would clip nearly all to white."""
+    """Scale 16 and 32 bit grey to 8 by what is in the picture; a plain conversion would clip nearly all to white.
+
+    Numbers with a fraction go from 0 to 1 where they are not more.
+    """
     low, high = (float(value) for value in frame.getextrema())  # type: ignore[arg-type]  # one band: a pair of numbers
-    span = max(high - low, 1.0) if high > 255 else 255.0
-    low = low if high > 255 else 0.0
+    if high > 255:
+        span = max(high - low, 1.0)
+    else:
+        low, span = 0.0, 1.0 if frame.mode == "F" and high <= 1 else 255.0
     return frame.convert("F").point(lambda value: value * (255 / span) - low * 255 / span).convert("L")
 
 

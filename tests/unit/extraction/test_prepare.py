@@ -176,6 +176,20 @@ def test_megabytes_of_text_in_a_png_are_no_reason_to_refuse_it(packed: bool) -> 
     assert len(prepared.pages[0].data) < 10_000
 
 
+def test_a_large_colour_profile_in_a_png_is_no_reason_to_refuse_it() -> None:
+    """A profile of more bytes than Pillow takes is left out, and the picture is read."""
+    prepared = prepare(encoded(paper(), "PNG", icc_profile=bytes(2_000_000)), LIMITS)
+    assert opened(prepared)[0].size == (120, 200)
+
+
+def test_numbers_with_a_fraction_are_read_from_0_to_1() -> None:
+    """A TIFF of floating-point grey is no black picture."""
+    image = paper("L").convert("F").point(lambda value: value * (1 / 255) + 0)
+    (shown,) = opened(prepare(encoded(image, "TIFF"), LIMITS))
+    assert shown.getpixel((100, 150)) > 200  # type: ignore[operator]  # one band: a number
+    assert shown.getpixel((30, 15)) < 60  # type: ignore[operator]  # one band: a number
+
+
 def test_transparent_paper_is_white() -> None:
     """Ink on nothing is ink on white, not black on black."""
     image = Image.new("RGBA", (120, 200), (0, 0, 0, 0))
