@@ -28,6 +28,10 @@ HAND_BACK_S = 5.0
 """Time that a stop needs beside the drain, seconds: for a receive under way before, and for handing back after it."""
 QUEUE_URL = re.compile(r"https?://[^/?#\s]+/[^\s]+")
 QUEUE_URL_EXAMPLE = "https://sqs.eu-central-1.amazonaws.com/123456789012/receipts"
+TABLE = re.compile(r"[a-zA-Z0-9_.:/-]+")
+"""A name or an ARN (docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_PutItem.html)."""
+ENDPOINT = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+"""Source: docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html."""
 AND = "; "
 """Between two things that are wrong at once."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -175,6 +179,15 @@ class Settings(BaseSettings):
             f"{PREFIX}QUEUE_URL must be a queue's URL, such as {QUEUE_URL_EXAMPLE}: {self.queue_url}",
         )
         yield (
+            bool(TABLE.fullmatch(self.table)),
+            f"{PREFIX}TABLE must be a table's name of letters, digits, _, . and -: {self.table}",
+        )
+        yield (
+            self.endpoint is None or bool(ENDPOINT.fullmatch(self.endpoint)),
+            f"{PREFIX}ENDPOINT must be an endpoint's name of at most 63 letters, digits and - between them, "
+            f"not its ARN or URL: {self.endpoint}",
+        )
+        yield (
             self.heartbeat_s * 2 < self.visibility_s,
             f"{PREFIX}HEARTBEAT_S must be less than half of {PREFIX}VISIBILITY_S, so that one lost extension costs "
             f"nothing: {self.heartbeat_s:g} against {self.visibility_s:g}",
@@ -270,5 +283,6 @@ def _sentences(error: ValidationError) -> Iterator[str]:
     for one in error.errors(include_url=False):
         where = ".".join(str(part) for part in one["loc"])
         message = str(one["msg"]).removeprefix("Value error, ")
+        message = message.replace("items after validation", "characters")  # of a secret pydantic says it so
         got = "" if where == "api_token" else f", got {json.dumps(one.get('input'), default=str)[:80]}"
         yield f"{PREFIX}{where.upper()}: {message}{got}" if where else message

@@ -25,6 +25,10 @@ from worker.settings import HAND_BACK_S, Settings, load
         ({"queue_url": "https://sqs.eu-central-1.amazonaws.com/"}, "RECEIPTS_QUEUE_URL"),
         ({"queue_url": "sqs.eu-central-1.amazonaws.com/123456789012/receipts"}, "RECEIPTS_QUEUE_URL"),
         ({"table": "x"}, "RECEIPTS_TABLE"),
+        ({"table": "my table"}, "RECEIPTS_TABLE"),
+        ({"endpoint": "arn:aws:sagemaker:eu-central-1:123456789012:endpoint/receipts"}, "RECEIPTS_ENDPOINT"),
+        ({"endpoint": "receipts reader"}, "RECEIPTS_ENDPOINT"),
+        ({"endpoint": "x" * 64}, "RECEIPTS_ENDPOINT"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line(values: dict[str, object], named: str) -> None:
