@@ -35,7 +35,7 @@ class Job:
     @cached_property
     def trace_id(self) -> str:
         """The id of the upload under which every delivery and every retry of it can be found."""
-        version = self.upload.version_id or self.upload.sequencer or self.upload.uploaded_at.isoformat()
+        version = Version.of(self.upload).own_id or self.upload.sequencer or self.upload.uploaded_at.isoformat()
         return str(uuid.uuid5(TRACE_NAMESPACE, f"{self.upload.document}\n{version}"))
 
     @property

@@ -37,9 +37,9 @@ class Uploaded:
     def answered_by(self, record: "Record") -> bool:
         """Tell whether `record` is about this upload, or about a later one that took its place."""
         ours, theirs = self.version, record.version
-        if ours.version_id and theirs.version_id == ours.version_id:
+        if ours.own_id and theirs.own_id == ours.own_id:
             return True
-        if not (ours.version_id and theirs.version_id) and theirs.etag == ours.etag:
+        if not (ours.own_id and theirs.own_id) and theirs.etag == ours.etag:
             return True
         return theirs.uploaded_at[:19] > ours.uploaded_at[:19]
 

@@ -333,10 +333,10 @@ class _Client:
     async def change_message_visibility_batch(self, **request: Any) -> Any:
         return await self._call("sqs", lambda: self._world.queue.change_visibility(request["Entries"]))
 
-    async def send_message(self, **request: Any) -> Any:
+    async def send_message_batch(self, **request: Any) -> Any:
         def effect() -> dict[str, Any]:
-            self._world.queue.sent_dead.append(request["MessageBody"])
-            return {}
+            self._world.queue.sent_dead += [entry["MessageBody"] for entry in request["Entries"]]
+            return {"Successful": [{"Id": entry["Id"]} for entry in request["Entries"]]}
 
         return await self._call("sqs", effect)
 

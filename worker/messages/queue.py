@@ -3,7 +3,10 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from worker.resilience.faults import THROTTLES
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
@@ -12,7 +15,7 @@ BATCH = 10
 """Messages in one call of SQS, at most
 (docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html)."""
 MAX_MESSAGE_BYTES = 1_048_576
-"""A message's body and attributes together (same page)."""
+"""A message's body and attributes together, and those of all messages of one call (same page)."""
 _ATTRIBUTES = ["ApproximateReceiveCount", "SentTimestamp", "AWSTraceHeader"]
 
 
@@ -37,6 +40,32 @@ class EntryFault:
     code: str
     senders: bool
     """The entry itself is wrong, so that trying again is no use."""
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A message for the dead-letter queue: a body as it came, and attributes that say why it is there."""
+
+    body: str
+    attributes: dict[str, str]
+
+    @classmethod
+    def of(cls, received: Received, reason: str) -> "Letter":
+        """Return the letter about `received`, its body cut off where it would be larger than SQS takes."""
+        attributes = {"reason": reason, "original_message_id": received.message_id}
+        whole = cls(received.body, attributes)
+        if whole.size <= MAX_MESSAGE_BYTES:
+            return whole
+        # What is cut off is the tail of a megabyte that names no upload; that it was cut is said.
+        attributes["truncated"] = "true"
+        room = MAX_MESSAGE_BYTES - cls("", attributes).size
+        return cls(received.body.encode()[:room].decode(errors="ignore"), attributes)
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes that count against SQS's limit."""
+        names = sum(len(name) + len("String") + len(value) for name, value in self.attributes.items())
+        return len(self.body.encode()) + names
 
 
 class Queue:
@@ -76,24 +105,20 @@ class Queue:
         reply = await self._sqs.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)  # type: ignore[arg-type]  # plain dicts stand for TypedDicts
         return _by_position(reply, len(entries))
 
-    async def dead_letter(self, received: Received, reason: str) -> None:
-        """Send the body of `received` to the dead-letter queue with the reason as a message attribute."""
-        if self.dead_letter_url is None:
-            raise LookupError("the queue has no redrive policy, so there is no dead-letter queue")
-        attributes = {"reason": reason, "original_message_id": received.message_id}
-        room = MAX_MESSAGE_BYTES - sum(len(name) + len("String") + len(value) for name, value in attributes.items())
-        body = received.body.encode()
-        if len(body) > room:
-            # What is cut off is the tail of a megabyte that names no upload; that it was cut is said.
-            attributes["truncated"] = "true"
-            body = body[: room - len("truncatedStringtrue")]
-        await self._sqs.send_message(
-            QueueUrl=self.dead_letter_url,
-            MessageBody=body.decode(errors="ignore"),
-            MessageAttributes={
-                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
-            },
-        )
+    async def dead_letter(self, letters: Sequence[Letter]) -> list[EntryFault | None]:
+        """Send up to 10 letters, `MAX_MESSAGE_BYTES` in all, to the dead-letter queue; return what became of each."""
+        entries = [
+            {
+                "Id": str(at),
+                "MessageBody": letter.body,
+                "MessageAttributes": {
+                    name: {"DataType": "String", "StringValue": value} for name, value in letter.attributes.items()
+                },
+            }
+            for at, letter in enumerate(letters)
+        ]
+        reply = await self._sqs.send_message_batch(QueueUrl=self.dead_letter_url or "", Entries=entries)  # type: ignore[arg-type]  # plain dicts stand for TypedDicts
+        return _by_position(reply, len(entries))
 
 
 def _whole(seconds: float) -> int:
@@ -120,7 +145,9 @@ def _by_position(reply: Any, count: int) -> list[EntryFault | None]:
     for entry in reply.get("Successful", []):
         results[int(entry["Id"])] = None
     for entry in reply.get("Failed", []):
-        results[int(entry["Id"])] = EntryFault(str(entry.get("Code")), senders=bool(entry.get("SenderFault")))
+        code = str(entry.get("Code"))
+        # A throttle is a 4xx, and so the sender's fault in SQS's words; but it passes.
+        results[int(entry["Id"])] = EntryFault(code, senders=bool(entry.get("SenderFault")) and code not in THROTTLES)
     return results
 
 

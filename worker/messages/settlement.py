@@ -1,21 +1,21 @@
 """Settlement: turns an outcome into a delete, a visibility change or a dead-letter send. Nothing else does.
 
-Deletes and visibility changes wait a moment for company, up to ten in a call. Entries are told apart by their position;
-one that failed through no fault of its own is tried again; what cannot be settled comes back by itself when its
-visibility ends, and is answered from the table then.
+Deletes, visibility changes and dead letters wait a moment for company, up to ten in a call. Entries are told apart by
+their position; one that failed through no fault of its own is tried again; what cannot be settled comes back by itself
+when its visibility ends, and is answered from the table then.
 """
 
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
 from worker.errors import DependencyFault
 from worker.messages.outcomes import DeadLetter, Done, Outcome, Reject, Release, Retry
-from worker.messages.queue import BATCH, EntryFault, Queue, Received
+from worker.messages.queue import BATCH, MAX_MESSAGE_BYTES, EntryFault, Letter, Queue, Received
 from worker.resilience.faults import classify
 
 log = structlog.get_logger(__name__)
@@ -52,9 +52,21 @@ def backoff_s(receives: int, *, base_s: float, cap_s: float, rng: random.Random)
 
 @dataclass
 class _Pending:
-    change: Change
-    done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    what: Change | Letter
+    done: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    """Whether SQS has done it, or it was given up."""
     attempts: int = 0
+
+    @property
+    def kind(self) -> str:
+        """What calls it can share."""
+        match self.what:
+            case Letter():
+                return "dead_letter"
+            case Change(visibility_s=None):
+                return "delete"
+            case Change():
+                return "change_visibility"
 
 
 class Settler:
@@ -81,12 +93,17 @@ class Settler:
     async def settle(self, received: Received, outcome: Outcome) -> None:
         """Do to the message what `outcome` asks for; returns when SQS has it, or when it has to be left to SQS."""
         change = await self._change(received, outcome)
-        pending = _Pending(change)
+        if not await self._do(change):
+            self._on_unsettled(received)
+
+    async def _do(self, what: Change | Letter) -> bool:
+        """Hand `what` to the next batch; return whether SQS did it in the end."""
+        pending = _Pending(what)
         self._pending.append(pending)
         self._arrived.set()
         if len(self._pending) >= BATCH:
             self._full.set()
-        await pending.done
+        return await pending.done
 
     async def _change(self, received: Received, outcome: Outcome) -> Change:
         match outcome:
@@ -111,17 +128,10 @@ class Settler:
 
     async def _dead_letter(self, received: Received, reason: str) -> Change:
         """Send to the dead-letter queue; only then is the message deleted, else it stays and comes back."""
-        for attempt in range(self._policy.attempts):
-            try:
-                await self._queue.dead_letter(received, reason)
-            except LookupError:
-                log.critical("settlement.no_dead_letter_queue", message_id=received.message_id, reason=reason)
-                break
-            except Exception as error:  # noqa: BLE001 - whatever it was, the message is kept
-                log.warning("settlement.dead_letter_failed", attempt=attempt + 1, error=_name(error))
-                await self._pause(attempt)
-            else:
-                return Change(received)
+        if self._queue.dead_letter_url is None:
+            log.critical("settlement.no_dead_letter_queue", message_id=received.message_id, reason=reason)
+        elif await self._do(Letter.of(received, reason)):
+            return Change(received)
         return Change(received, self._backoff_s(received.receives))
 
     async def run(self) -> None:
@@ -146,30 +156,29 @@ class Settler:
             await asyncio.gather(*self._calls)
 
     def _send_pending(self) -> None:
-        waiting = list(self._pending)
-        self._pending.clear()
-        deletes = [pending for pending in waiting if pending.change.visibility_s is None]
-        others = [pending for pending in waiting if pending.change.visibility_s is not None]
-        for kind in (deletes, others):
-            for at in range(0, len(kind), BATCH):
-                call = asyncio.create_task(self._send(kind[at : at + BATCH]), name="settlement")
+        waiting: dict[str, list[_Pending]] = {}
+        while self._pending:
+            pending = self._pending.popleft()
+            waiting.setdefault(pending.kind, []).append(pending)
+        for kind, some in waiting.items():
+            for batch in _batches(some):
+                call = asyncio.create_task(self._send(kind, batch), name="settlement")
                 self._calls.add(call)
                 call.add_done_callback(self._calls.discard)
 
-    async def _send(self, batch: list[_Pending]) -> None:
+    async def _send(self, kind: str, batch: list[_Pending]) -> None:
         """Send one batch until each entry is settled or given up."""
         attempt = 0
         while batch:
-            faults = await self._call(batch)
+            faults = await self._call(kind, [pending.what for pending in batch])
             left = []
             for pending, fault in zip(batch, faults, strict=True):
                 pending.attempts += 1
                 if fault is None:
-                    pending.done.set_result(None)
+                    pending.done.set_result(True)
                 elif fault.senders or pending.attempts >= self._policy.attempts:
-                    log.warning("settlement.left_to_sqs", code=fault.code, attempts=pending.attempts)
-                    self._on_unsettled(pending.change.received)
-                    pending.done.set_result(None)
+                    log.warning("settlement.given_up", kind=kind, code=fault.code, attempts=pending.attempts)
+                    pending.done.set_result(False)
                 else:
                     left.append(pending)
             batch = left
@@ -177,20 +186,37 @@ class Settler:
                 await self._pause(attempt)
                 attempt += 1
 
-    async def _call(self, batch: list[_Pending]) -> list[EntryFault | None]:
+    async def _call(self, kind: str, batch: Sequence[Change | Letter]) -> list[EntryFault | None]:
+        letters = [each for each in batch if isinstance(each, Letter)]
+        changes = [(each.received.receipt_handle, each.visibility_s or 0) for each in batch if isinstance(each, Change)]
         try:
-            if batch[0].change.visibility_s is None:
-                return await self._queue.delete([pending.change.received.receipt_handle for pending in batch])
-            return await self._queue.change_visibility(
-                [(pending.change.received.receipt_handle, pending.change.visibility_s or 0) for pending in batch]
-            )
+            if kind == "dead_letter":
+                return await self._queue.dead_letter(letters)
+            if kind == "delete":
+                return await self._queue.delete([handle for handle, _ in changes])
+            return await self._queue.change_visibility(changes)
         except Exception as error:  # noqa: BLE001 - the call failed as a whole: every entry is tried again
-            log.warning("settlement.call_failed", entries=len(batch), error=_name(error))
+            log.warning("settlement.call_failed", kind=kind, entries=len(batch), error=_name(error))
             return [EntryFault("CallFailed", senders=False)] * len(batch)
 
     async def _pause(self, attempt: int) -> None:
         longest = min(self._policy.cap_s, self._policy.base_s * 2.0**attempt)
         await asyncio.sleep(self._rng.uniform(0, longest))
+
+
+def _batches(pending: list[_Pending]) -> Iterator[list[_Pending]]:
+    """Cut what is pending, all of one kind, into what one call takes: ten entries, and letters of a megabyte."""
+    batch: list[_Pending] = []
+    size = 0
+    for each in pending:
+        more = each.what.size if isinstance(each.what, Letter) else 0
+        if len(batch) == BATCH or (batch and size + more > MAX_MESSAGE_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(each)
+        size += more
+    if batch:
+        yield batch
 
 
 def _name(error: Exception) -> str:

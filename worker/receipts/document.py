@@ -8,6 +8,11 @@ SEQUENCER_WIDTH = 40
 (docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html). Those seen have 16 to 18 digits."""
 
 
+NULL_VERSION = "null"
+"""The version id of every upload to a bucket whose versioning is not on, and so of many uploads of one key
+(docs.aws.amazon.com/AmazonS3/latest/userguide/AddingObjectstoVersionSuspendedBuckets.html)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Upload:
     """One upload of one object, as an event or a replay command names it."""
@@ -60,13 +65,18 @@ class Version:
             etag=upload.etag,
         )
 
+    @property
+    def own_id(self) -> str | None:
+        """The version id, where no other upload of the document can have it."""
+        return None if self.version_id == NULL_VERSION else self.version_id
+
     def same_as(self, other: "Version") -> bool:
         """Tell whether both name one upload: by version id, else by sequencer, else by content and second.
 
         To the second, because a listing's LastModified has no fraction where an event's time has one.
         """
-        if self.version_id and other.version_id:
-            return self.version_id == other.version_id
+        if self.version_id and other.version_id and (self.own_id or other.own_id):
+            return self.own_id == other.own_id
         if self.sequencer and other.sequencer:
             return padded(self.sequencer) == padded(other.sequencer)
         return self.etag == other.etag and self.uploaded_at[:19] == other.uploaded_at[:19]

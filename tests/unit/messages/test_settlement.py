@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.support.sqs import QueueModel
 from tests.support.virtual import now, virtual
 from worker.messages.outcomes import DeadLetter, Done, Outcome, Reject, Release, Retry
-from worker.messages.queue import Queue, Received
+from worker.messages.queue import MAX_MESSAGE_BYTES, Letter, Queue, Received
 from worker.messages.settlement import SettlementPolicy, Settler, backoff_s
 
 
@@ -26,6 +26,7 @@ class Sqs:
             self.model.send(f"m{number}", f"body {number}")
         self.failing: dict[str, int] = {}
         """How often the entry of a handle still fails."""
+        self.fault = {"Code": "InternalError", "SenderFault": False}
         self.broken_calls = 0
         self.calls: list[str] = []
         self.dead: list[str] = []
@@ -35,14 +36,13 @@ class Sqs:
         if self.broken_calls:
             self.broken_calls -= 1
             raise ConnectionError
-        failed = [entry for entry in entries if self.failing.get(entry["ReceiptHandle"], 0) > 0]
+        names = {entry["Id"]: entry.get("ReceiptHandle") or entry["MessageBody"] for entry in entries}
+        failed = [entry for entry in entries if self.failing.get(names[entry["Id"]], 0) > 0]
         for entry in failed:
-            self.failing[entry["ReceiptHandle"]] -= 1
+            self.failing[names[entry["Id"]]] -= 1
         reply = effect([entry for entry in entries if entry not in failed])
         reply["Successful"].reverse()  # no order is promised
-        reply.setdefault("Failed", []).extend(
-            {"Id": entry["Id"], "Code": "InternalError", "SenderFault": False} for entry in failed
-        )
+        reply.setdefault("Failed", []).extend({"Id": entry["Id"], **self.fault} for entry in failed)
         return reply
 
     async def delete_message_batch(self, *, QueueUrl: str, Entries: list[Any]) -> Any:  # noqa: N803 - AWS's names
@@ -51,11 +51,13 @@ class Sqs:
     async def change_message_visibility_batch(self, *, QueueUrl: str, Entries: list[Any]) -> Any:  # noqa: N803 - the same
         return self._answer("change", Entries, self.model.change_visibility)
 
-    async def send_message(self, **request: Any) -> Any:
-        if self.broken_calls:
-            self.broken_calls -= 1
-            raise ConnectionError
-        self.dead.append(request["MessageBody"])
+    async def send_message_batch(self, *, QueueUrl: str, Entries: list[Any]) -> Any:  # noqa: N803 - the same
+        def send(entries: list[Any]) -> Any:
+            self.dead += [entry["MessageBody"] for entry in entries]
+            return {"Successful": [{"Id": entry["Id"]} for entry in entries]}
+
+        assert sum(len(entry["MessageBody"]) for entry in Entries) <= MAX_MESSAGE_BYTES
+        return self._answer("send", Entries, send)
 
     def receive(self) -> list[Received]:
         messages: list[Any] = self.model.receive(100, 120)["Messages"]
@@ -110,6 +112,56 @@ async def test_deletes_travel_together() -> None:
         await asyncio.gather(*(settler.settle(message, Done()) for message in sqs.receive()))
     assert sqs.calls == ["delete"] * 3
     assert sqs.model.copies == []
+
+
+@virtual
+async def test_dead_letters_travel_together_and_before_their_deletes() -> None:
+    """Twelve at once are two calls; one that SQS does not take is sent again by itself, and only then deleted."""
+    sqs = Sqs(12)
+    messages = sqs.receive()
+    sqs.failing = {messages[3].body: 2}
+    async with settling(sqs) as settler:
+        settled = [asyncio.create_task(settler.settle(message, DeadLetter("not_json"))) for message in messages]
+        await asyncio.sleep(0.01)
+        assert sqs.calls[:2] == ["send"] * 2
+        await asyncio.gather(*settled)
+    assert sorted(sqs.dead) == sorted(message.body for message in messages)
+    assert sqs.calls.count("send") == 4
+    assert sqs.model.copies == []
+
+
+@virtual
+async def test_dead_letters_of_half_a_megabyte_do_not_share_a_call() -> None:
+    """SQS takes a megabyte a call, however few messages that are."""
+    sqs = Sqs(0)
+    for number in range(3):
+        sqs.model.send(f"m{number}", str(number) * (MAX_MESSAGE_BYTES // 2))
+    async with settling(sqs) as settler:
+        await asyncio.gather(*(settler.settle(message, DeadLetter("not_json")) for message in sqs.receive()))
+    assert sqs.calls.count("send") == 3
+    assert sqs.model.copies == []
+
+
+@given(body=st.text(alphabet="aé🧾", max_size=20), repeat=st.sampled_from([1, 100_000]), reason=st.just("not_json"))
+def test_a_letter_fits_into_a_message(body: str, repeat: int, reason: str) -> None:
+    """However long and of whatever characters the body is, the letter is its beginning, and says if it is not all."""
+    received = Received("m", "h", body * repeat, 1, None)
+    letter = Letter.of(received, reason)
+    assert letter.size <= MAX_MESSAGE_BYTES
+    assert received.body.startswith(letter.body)
+    assert ("truncated" in letter.attributes) == (letter.body != received.body)
+
+
+@pytest.mark.parametrize(("code", "left"), [("RequestThrottled", 0), ("ReceiptHandleIsInvalid", 1)])
+@virtual
+async def test_a_throttled_entry_is_tried_again_though_sqs_calls_it_the_senders_fault(code: str, left: int) -> None:
+    """Being too fast passes; what is wrong with the entry itself does not."""
+    sqs = Sqs(1)
+    (message,) = sqs.receive()
+    sqs.failing, sqs.fault = {message.receipt_handle: 1}, {"Code": code, "SenderFault": True}
+    async with settling(sqs) as settler:
+        await settler.settle(message, Done())
+    assert len(sqs.model.copies) == left
 
 
 @given(st.lists(st.integers(0, 5), min_size=10, max_size=10), st.integers(0, 3))

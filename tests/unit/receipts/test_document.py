@@ -5,7 +5,7 @@ import datetime as dt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.receipts.document import SEQUENCER_WIDTH, Upload, Version, padded, timestamp
+from worker.receipts.document import NULL_VERSION, SEQUENCER_WIDTH, Upload, Version, padded, timestamp
 
 hex_digits = st.text("0123456789abcdefABCDEF", min_size=1, max_size=SEQUENCER_WIDTH)
 stamps = st.integers(min_value=0, max_value=3_000).map(
@@ -19,7 +19,7 @@ versions = st.builds(
     uploaded_at=stamps,
     sequencer=st.none() | hex_digits,
     etag=etags,
-    version_id=st.sampled_from(["v1", "v2", None]),
+    version_id=st.sampled_from(["v1", "v2", NULL_VERSION, None]),
 )
 
 
@@ -57,6 +57,17 @@ def test_the_sequencer_counts_more_than_the_clock() -> None:
     first = Version(uploaded_at="2026-01-01T00:00:09.000Z", sequencer="0A")
     second = Version(uploaded_at="2026-01-01T00:00:01.000Z", sequencer="000B")
     assert first.older_than(second)
+
+
+def test_uploads_to_a_bucket_whose_versioning_is_off_are_told_apart() -> None:
+    """All of them have the version id "null": their sequencers, or content and time, say which is which."""
+    at = "2026-01-01T00:00:01.000Z"
+    one, two = (Version(uploaded_at=at, version_id=NULL_VERSION, sequencer=each) for each in ("0A", "0B"))
+    assert one.older_than(two)
+    first, second = (Version(uploaded_at=at, version_id=NULL_VERSION, etag=each) for each in ("a", "b"))
+    assert first.older_than(second) != second.older_than(first)
+    assert first.same_as(Version(uploaded_at=at, version_id=NULL_VERSION, etag="a"))
+    assert not first.same_as(Version(uploaded_at=at, version_id="v1", etag="a"))
 
 
 def test_a_listing_finds_the_upload_of_an_event() -> None:
