@@ -191,8 +191,8 @@ class Pipeline:
         What the try comes to replaces it, because every outcome is better than this one.
         """
         detail = "the last try did not come to an end"
-        job.lease.check()
-        await self._store.put(self._records.of_failure(job, "failed", UNFINISHED, detail))
+        record = self._records.of_failure(job, "failed", UNFINISHED, detail)
+        await self._store.put(record, before_write=job.lease.check)
 
     async def _known(self, job: Job) -> Outcome | None:
         """Answer a message that comes again from the table, where nothing new is asked for."""

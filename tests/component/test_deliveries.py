@@ -1,11 +1,13 @@
 """Messages that come twice, in the wrong order, or with many records."""
 
+from dataclasses import replace
 from typing import Any
 
 from tests.component.emulators import Aws
 from tests.component.stage import CONCURRENT, empty, event, record, send, until, upload, working
 from tests.support.endpoint import FakeEndpoint
 from tests.support.pictures import picture
+from worker.messages.parse import parse, replay_body
 
 
 @CONCURRENT
@@ -46,3 +48,26 @@ async def test_two_hundred_records_in_one_message(aws: Aws, endpoint: FakeEndpoi
     reasons = {row.reason for number, row in enumerate(rows) if row and number % 10 == 0}
     assert reasons == {"no_such_object"}
     assert {row.receives for row in rows if row} == {1}
+
+
+@CONCURRENT
+async def test_a_forced_replay_is_paid_for_once_however_often_and_late_it_comes(
+    aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]
+) -> None:
+    """A copy of a forced replay that comes after another replay of the same bytes is answered by that one."""
+    await aws.clients.s3.put_bucket_notification_configuration(
+        Bucket=aws.resources.bucket, NotificationConfiguration={}
+    )
+    await upload(aws, "a.jpg", picture(1))
+    (first,) = parse(event(aws, "a.jpg")).uploads
+    replays = {name: replay_body(replace(first, replay_id=name, force=True)) for name in ("one", "two")}
+    calls = []
+    async with working(fast):
+        for body in (event(aws, "a.jpg"), replays["one"], replays["two"], replays["one"], replays["two"]):
+            await send(aws, body)
+            await until(lambda: empty(aws))
+            calls.append(sum(endpoint.calls.values()))
+    assert calls == [1, 2, 3, 3, 3]
+    found = await record(aws, "a.jpg")
+    assert found is not None
+    assert found.revision == 3

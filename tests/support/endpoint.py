@@ -49,9 +49,7 @@ class FakeEndpoint:
             return _error(*THROTTLE)
         code = "ServiceUnavailable" if self.down else self.fault() or self.fault_for(body)
         if code == "reset":
-            assert request.transport is not None
-            request.transport.abort()
-            return web.Response()
+            return cut(request)
         if code == "throttle":
             self.throttled += 1
             return _error(*THROTTLE)
@@ -65,8 +63,7 @@ class FakeEndpoint:
             self.running -= 1
         self.calls[hashlib.sha256(body).hexdigest()] += 1
         if code == "lost":
-            assert request.transport is not None
-            request.transport.abort()
+            return cut(request)
         answer = self.answer(body) if self.answer else reading(body)
         return web.Response(
             body=answer, content_type="application/json", headers={"x-Amzn-Invoked-Production-Variant": "AllTraffic"}
@@ -86,6 +83,13 @@ class FakeEndpoint:
             yield self
         finally:
             await runner.cleanup()
+
+
+def cut(request: web.Request) -> web.Response:
+    """Cut the connection of `request`, unless whoever made it is gone already."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
 
 
 def total_of(picture: bytes) -> str:

@@ -10,6 +10,8 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
+from tests.support.endpoint import cut
+
 Fault = Literal["before", "after", "middle"]
 """Cut before the service has the request, after it has acted but before its reply, or in the middle of the reply."""
 
@@ -35,7 +37,7 @@ class FaultyProxy:
         try:
             return await self._pass_on(request)
         except ConnectionError:  # the client was killed meanwhile
-            return _cut(request)
+            return cut(request)
 
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
         self.requests += 1
@@ -44,7 +46,7 @@ class FaultyProxy:
         if fault:
             self.faults += 1
         if fault == "before":
-            return _cut(request)
+            return cut(request)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
         url = URL(self.target + request.raw_path, encoded=True)
         async with self._session.request(
@@ -52,7 +54,7 @@ class FaultyProxy:
         ) as reply:
             content = await reply.read()
         if fault == "after" or self.down:
-            return _cut(request)
+            return cut(request)
         return await self._reply(request, reply, content, whole=fault != "middle")
 
     async def _reply(
@@ -67,7 +69,7 @@ class FaultyProxy:
         await response.prepare(request)
         if not whole:
             await response.write(content[: len(content) // 2])
-            return _cut(request)
+            return cut(request)
         if self.bytes_per_s:
             step = max(1, int(self.bytes_per_s / 20))
             for at in range(0, len(content), step):
@@ -93,9 +95,3 @@ class FaultyProxy:
                 yield self
             finally:
                 await runner.cleanup()
-
-
-def _cut(request: web.Request) -> web.StreamResponse:
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()

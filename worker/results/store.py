@@ -142,11 +142,11 @@ class ResultsStore:
     async def claim(self, sha256: str, *, owner: str, lease_s: float, anew: str | None = None) -> Claim:
         """Claim the content for `owner` for `lease_s` seconds, or say what is with it; claiming again extends.
 
-        `anew` names a replay that wants a new answer whatever there is; only an answer to that replay counts for it.
+        `anew` names a replay that wants a new answer whatever there is: the one that it got, or a later one.
         """
         unanswered = "attribute_not_exists(#answer)"
         if anew:
-            unanswered = f"({unanswered} OR attribute_not_exists(answered_for) OR answered_for <> :anew)"
+            unanswered = f"({unanswered} OR NOT contains(answered_replays, :anew))"
         until = 0.0
 
         async def write() -> dict[str, Any] | None:
@@ -173,21 +173,24 @@ class ResultsStore:
         row = await self._or_read(await self._dependency.call(write, work=owner), CONTENT_PREFIX + sha256)
         if row is None:
             return Claimed(until)
-        if "answer" in row and (anew is None or row.get("answered_for") == anew):
+        if "answer" in row and (anew is None or anew in row.get("answered_replays", ())):
             return Answered(Answer.model_validate_json(row["answer"]))
         return Busy(until=float(row.get("lease_until", 0)))
 
     async def answer(self, sha256: str, answer: Answer, *, owner: str, anew: str | None = None) -> None:
         """Keep the answer to the content that `owner` has claimed; raise `LeaseLost` if he has it no more."""
-        values = {":owner": owner, ":answer": answer.text} | ({":anew": anew} if anew else {})
+        values: dict[str, Any] = {":owner": owner, ":answer": answer.text}
+        kept = "#answer = :answer"
+        if anew:
+            values |= {":anew": [anew], ":none": []}
+            kept += ", answered_replays = list_append(if_not_exists(answered_replays, :none), :anew)"
 
         async def write() -> dict[str, Any] | None:
             try:
                 await self._dynamodb.update_item(
                     TableName=self._table,
                     Key=to_attributes({"document": CONTENT_PREFIX + sha256}),
-                    UpdateExpression=f"SET #answer = :answer{', answered_for = :anew' if anew else ''} "
-                    "REMOVE lease_until, #owner",
+                    UpdateExpression=f"SET {kept} REMOVE lease_until, #owner",
                     ConditionExpression="#owner = :owner",
                     ExpressionAttributeNames={"#owner": "owner", "#answer": "answer"},
                     ExpressionAttributeValues=to_attributes(values),
