@@ -15,8 +15,10 @@ CENT: Final = Decimal("0.01")
 _SHARE: Final = re.compile(r"(?<![\d.,])(1\d|2[05]|22|30)(?:[.,]0+)?\s?%")
 _TIP: Final = re.compile(r"\b(tips?|gratuity|propina|pourboire|trinkgeld)\b")
 _OFFER: Final = re.compile(
-    r"\b(suggest\w*|recommend\w*|propina sugerida|for your convenience)\b|\b(tip|gratuity) (guide|calc|table)"
+    r"\b(suggest\w*|recommend\w*|propina sugerida|for your convenience|(gratuity|tip|service) (is )?not included)\b"
+    r"|\b(tip|gratuity) (guide|calc|table)"
 )
+_BARE_AMOUNT: Final = re.compile(r"^[^A-Za-z]*\d[.,]\d{2}\W*$")
 _OFFER_GAP: Final = 3
 """Most rows from one offered tip to the next."""
 _SUMS: Final = frozenset({Kind.TOTAL, Kind.SUBTOTAL, Kind.TAX, Kind.CASH, Kind.CARD, Kind.CHANGE})
@@ -65,10 +67,24 @@ def entries(rows: Sequence[Row], amounts: Sequence[Amount]) -> list[Entry]:
         if not money:
             said = label(row.text)
             pending = (index, said) if said.kind is not Kind.NONE and not here else None
+            if pending and _is_under_its_amount(rows, index, said):
+                found = [
+                    replace(entry, label=said) if entry.amount.row == index - 1 and not entry.own else entry
+                    for entry in found
+                ]
+                pending = None
             continue
         found += _row_entries(money, pending, in_summary=index in summaries)
         pending = None
     return found + _guessed(found)
+
+
+def _is_under_its_amount(rows: Sequence[Row], index: int, said: Label) -> bool:
+    """Say whether the amount of a total's label was set a little higher and became a row before it."""
+    if said.kind is not Kind.TOTAL or said.strength < 2 or not 0 < index < len(rows) - 1:
+        return False
+    above, below = rows[index - 1].text, rows[index + 1].text
+    return _BARE_AMOUNT.search(above) is not None and label(below).kind is not Kind.NONE
 
 
 def _with_whole_labels(amounts: Sequence[Amount]) -> list[Amount]:

@@ -16,7 +16,7 @@ from worker.model.amounts import Amount, Role, is_price
 from worker.model.entries import CENT, Entry
 from worker.model.labels import Kind, label
 from worker.model.layout import Row
-from worker.model.merchant import is_address
+from worker.model.merchant import is_address, is_beside
 from worker.model.words import letters_for_digits
 from worker.receipts.receipt import Item
 
@@ -37,10 +37,15 @@ _HEADING: Final = re.compile(
 )
 _RULED: Final = re.compile(r"^[\W_]*$")
 _COUNT: Final = re.compile(r"^[^\w#]*(\d{1,3})\s*(?:[xX×]\s+|\s)(?=\D*[^\W\d])")
+_LABELLED: Final = re.compile(r"[^\W\d]\s?:\s*\w")
 _FEW: Final = re.compile(r"^\W*[1-9]\s+[^\W\d]{2}")
 _CODE: Final = re.compile(r"^\W*(\d[\d-]{3,13})\b(?![.,]\d)\W*")
 _TIME: Final = re.compile(r"(?<![\d:])([01]?\d|2[0-3]):[0-5]\d(?![\d:])")
 _JOINT: Final = re.compile(r"(\s[xX×@]|[\s:*|=~#-])+$")
+
+
+_TOO_MUCH: Final = 20
+"""An item of this many times the total is a number: of a member, of an account."""
 
 
 @dataclass(slots=True)
@@ -82,12 +87,13 @@ def find(
         text, numbers = rows[index].text, by_row[index]
         prices = [amount for amount in numbers if is_price(amount, cents=cents)]
         count = _count_row(rows[index], numbers)
-        if _RULED.match(text) or (not prices and _is_heading(text)):
+        price = prices[-1] if prices else None
+        if _RULED.match(text) or not _may_be_item(price, text, most, first=not drafts, cents=cents):
             above.clear()
         elif count:
             counts.append((len(drafts), *count))
-        elif prices:
-            _take_priced(rows[index], numbers, _in_cents(prices[-1], most, cents=cents), drafts, above)
+        elif price:
+            _take_priced(rows[index], numbers, _in_cents(price, most, cents=cents), drafts, above)
         elif _letters(text) >= 2:
             if drafts and not drafts[-1].description:
                 drafts[-1].describe(_unmarked(rows[index]))
@@ -97,6 +103,15 @@ def find(
                 above.append(_unmarked(rows[index]))
     _settle(drafts, counts)
     return tuple(_item(draft) for draft in _up_to_sum(drafts, sums))
+
+
+def _may_be_item(price: Amount | None, text: str, most: Decimal | None, *, first: bool, cents: bool) -> bool:
+    """Tell an item from the columns' names, an account's number, and the head: "Capital 8000 EUR", "London W1D 3RS"."""
+    if price is None:
+        return not _is_heading(text)
+    if most is not None and price.places and abs(price.value) > _TOO_MUCH * most:
+        return False
+    return not (first and cents and price.places != 2 and is_beside(text))
 
 
 def _in_cents(price: Amount, most: Decimal | None, *, cents: bool) -> Amount:
@@ -154,7 +169,9 @@ def _begin(rows: Sequence[Row], by_row: dict[int, list[Amount]], start: int, end
     above = _count_row(rows[first - 1], by_row[first - 1]) is not None
     for back in range(1, min(4, first - start + 1)):
         text = rows[first - back].text
-        if _FEW.match(text) and not is_address(text):
+        if is_address(text) or _LABELLED.search(text):
+            break
+        if _FEW.match(text):
             return first - back
     if above or _letters(_UNITS.sub("", rows[first].text)) < 3:
         return max(start, first - 2 if _only_units(rows[first - 1]) else first - 1)
@@ -171,8 +188,9 @@ def _take_priced(row: Row, numbers: Sequence[Amount], price: Amount, drafts: lis
     if _PER_UNIT.search(words) and drafts:
         _price_per_unit(drafts[-1], price.value)
         return
+    sum_below = said.whole and (said.kind in {Kind.CARD, Kind.CASH} or (said.kind is Kind.TOTAL and said.strength > 1))
     nothing_off = said.kind is Kind.DISCOUNT and price.value == 0
-    if (said.kind in _NO_ITEM and said.whole) or label(price.before).kind is Kind.SAVING or nothing_off:
+    if (said.kind in _NO_ITEM and said.whole) or label(price.before).kind is Kind.SAVING or nothing_off or sum_below:
         above.clear()
         return
     quantity, unit_price = _counted(tail, price)

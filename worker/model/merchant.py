@@ -77,7 +77,7 @@ def _is_noise(text: str) -> bool:
     return labelled or sum(map(str.isalpha, caption.sub("", text))) < 3
 
 
-def _is_beside(text: str) -> bool:
+def is_beside(text: str) -> bool:
     """Say whether a line stands beside the name: about something else, or part of an address."""
     return _is_noise(text) or (not _has("legal", text) and is_address(text))
 
@@ -179,7 +179,7 @@ def _points(line: _Line, body: float, rest: Sequence[str]) -> float:
     points = 1.6 - 0.2 * line.row
     points += 1.5 if legal else 0.6 if _has("firm", text) else 0.0
     points += 0.15 if _has("trade", text) else 0.0
-    beside_it = _is_beside(text)
+    beside_it = is_beside(text)
     points += -1.8 if beside_it else min(1.4, max(0.0, 0.9 * (line.height / body - 1.15)))
     points -= 1.2 if sum(map(str.isdigit, text)) > 0.3 * len(text) else 0.0
     points -= 0.6 if letters == 2 else 0.0
@@ -251,7 +251,7 @@ def _joined(head: Sequence[_Line], best: int, points: Sequence[float]) -> list[i
     taken = [best]
     after = best + 1
     if after < len(head) and (
-        (_only_form(head[after].text) and not _has("legal", head[best].text) and not _is_beside(head[after].text))
+        (_only_form(head[after].text) and not _has("legal", head[best].text) and not is_beside(head[after].text))
         or (_unfinished(head[best].text) and not is_address(head[after].text))
         or _twins(head, best, after, points)
     ):

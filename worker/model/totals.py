@@ -99,6 +99,9 @@ def _tell_subtotals(cases: dict[Decimal, Case], entries: Sequence[Entry]) -> Non
     for before, after in _reduced(entries).items():
         cases[after].support["total less discount"] = 1.4
         cases[before].support.pop("items", None)
+    for before, after in _taxed(entries).items():
+        cases[after].support["total and taxes"] = 1.4
+        cases[before].support.pop("items", None)
     for before, after in _tipped(entries).items():
         cases[after].support |= cases[before].support | {"total and tip": 1.4}
         cases[after].label = max(cases[after].label, cases[before].label)
@@ -208,6 +211,26 @@ def _reduced(entries: Sequence[Entry]) -> dict[Decimal, Decimal]:
         if before.amount.row < discount.amount.row < after.amount.row
         and before.value - abs(discount.value) == after.value > 0
     }
+
+
+def _taxed(entries: Sequence[Entry]) -> dict[Decimal, Decimal]:
+    """Give what is called a total above the taxes, each with the total below that taxes and charges lead to."""
+    totals = [entry for entry in entries if entry.kind is Kind.TOTAL and entry.own and not entry.summary]
+    found = {}
+    for before, after in combinations(totals, 2):
+        added = sum(
+            (
+                entry.value
+                for entry in entries
+                if entry.kind in {Kind.TAX, Kind.SERVICE, Kind.ROUNDING}
+                and entry.own
+                and before.amount.row < entry.amount.row < after.amount.row
+            ),
+            Decimal(0),
+        )
+        if added > 0 and before.value + added == after.value:
+            found[before.value] = after.value
+    return found
 
 
 def _tipped(entries: Sequence[Entry]) -> dict[Decimal, Decimal]:

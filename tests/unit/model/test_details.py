@@ -283,3 +283,13 @@ def test_a_house_number_behind_a_point_is_no_price() -> None:
 def test_what_was_bought_did_not_pay(rows: str, method: str) -> None:
     """Payment stands at the total or below it."""
     assert read(f"Value Store Inc\n{rows}\n").receipt.payment.method == method
+
+
+def test_numbers_of_the_head_and_below_the_sums_are_no_items() -> None:
+    """The firm's capital, a postcode, a member's number and how it was paid are left out; so is what a litre costs."""
+    page = (
+        "CAFE ZINC\nSARL ZINC au capital de 8000 EUR\nMember No  60128837.21\nLondon W1D 3RS\nInvoice: A12\n"
+        "2 Menu   31,00\n1 Cafe   1,80\nTotal   32,80\nVisa   32,80\n"
+    )
+    assert [item.amount for item in read(page).receipt.items] == [Decimal(31), Decimal("1.80")]
+    assert not read("FUEL STOP\nPRICE/G:  2.199\nFUEL SALE  21.71\nCREDIT  21.71\n").receipt.items

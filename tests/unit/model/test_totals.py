@@ -284,6 +284,33 @@ Total  38.60
 20% Gratuity  6.00
 Total  39.20
 ---
+18.40
+GOLDEN POND
+DUMPLING  6.95
+CHOW FUN  9.95
+DISHES TTL  16.90
+TAX  1.50
+TOTAL  18.40
+---
+40.31
+GRILL
+Bulgogi  36.98
+Subtotal  36.98
+Tax  3.33
+Total  40.31
+Gratuity Not Included
+15% = 5.55
+18% = 6.66
+---
+5.00
+KEDAI
+Kopi  1.80
+Roti  3.20
+  5.00
+TOTAL
+CASH  10.00
+CHANGE  5.00
+---
 10.00
 DELI
 Nasi  8.00
