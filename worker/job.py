@@ -72,7 +72,7 @@ class RecordMaker:
                 "receipt": answer.reading.receipt,
                 "confidence": confidence(answer.reading, findings),
                 "field_confidence": answer.reading.confidence,
-                "checks": tuple(CheckResult(name=f.name, message=f.message, weight=f.weight) for f in findings),
+                "checks": tuple(map(CheckResult.of, findings)),
                 "model": answer.model,
                 "answered_at": answer.answered_at,
                 "answered_from": answer.document if shared and answer.document != job.upload.document else None,

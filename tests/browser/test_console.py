@@ -1,5 +1,6 @@
 """The console as a person uses it, in Chromium in front of a real worker."""
 
+import asyncio
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -195,6 +196,82 @@ async def test_the_image_is_zoomed_and_turned(console: Console, browser: Browser
     assert "rotate(90deg)" in str(await image.get_attribute("style"))
     await page.keyboard.press("0")
     assert await image.bounding_box() == before
+
+
+async def test_a_long_roll_begins_where_it_can_be_read(console: Console, browser: Browser) -> None:
+    """A roll is shown from its top, nearly as wide as there is room; the wheel goes down it, then on with the page."""
+    bucket = console.aws.resources.bucket
+    await console.aws.clients.s3.put_object(Bucket=bucket, Key=QUIET, Body=picture(3, size=(240, 2_400)))
+    await put(console.aws, [record(1, document=f"{bucket}/{QUIET}")])
+    _, page, _ = await open_page(browser)
+    await page.goto(console.url)
+    await page.get_by_role("link", name="Café Müller").click()
+    image, stage = page.locator(".stage.loaded img"), page.locator(".stage")
+    begun, room = await image.bounding_box(), await stage.bounding_box()
+    assert begun is not None
+    assert room is not None
+    assert begun["width"] > room["width"] * 0.3
+    assert abs(begun["y"] - room["y"]) < 2, "its top is at the top"
+    await stage.hover()
+    await page.mouse.wheel(0, 200)
+    moved = await image.bounding_box()
+    assert moved is not None
+    assert abs(begun["y"] - moved["y"] - 200) < 2
+    assert await page.evaluate("scrollY") == 0
+
+
+async def test_what_is_being_written_survives_what_comes_back(console: Console, browser: Browser) -> None:
+    """While one correction is stored the next field is written: nothing of it is lost, and both are kept."""
+    await put(console.aws, [record(1, document=f"{console.aws.resources.bucket}/{QUIET}", status="needs_review")])
+    _, page, errors = await open_page(browser)
+
+    async def late(route: Any) -> None:
+        answer = await route.fetch()
+        await asyncio.sleep(0.8)
+        await route.fulfill(response=answer)
+
+    await page.route("**/corrections", late)
+    await page.goto(f"{console.url}/console/#/review")
+    await page.get_by_role("link", name="Café Müller").click()
+    total, currency = page.get_by_label("Total", exact=True), page.get_by_label("Currency")
+    await total.fill("7")
+    await total.press("Tab")
+    await expect(currency).to_be_focused()
+    await page.keyboard.type("us", delay=50)
+    await page.wait_for_timeout(1_200)
+    await page.keyboard.type("d")
+    await expect(currency).to_have_value("usd")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("The model read: EUR")).to_be_visible()
+    await expect(total).to_have_value("7.00")
+    found = await stored(console, f"{console.aws.resources.bucket}/{QUIET}")
+    assert found.corrections == {"total": "7", "currency": "USD"}
+    assert errors == []
+
+
+async def test_what_has_no_shape_is_marked(console: Console, browser: Browser) -> None:
+    """Control characters and those that turn the direction of reading stand as marks in names of files and shops."""
+    name = "bill\u202egpj.exe\x1b[2J"
+    await put(console.aws, [record(1, said=receipt(1, merchant=Merchant(name=name))), record(2, status="failed")])
+    await put(console.aws, [record(3, document=f"receipts/{name}", status="failed")])
+    _, page, _ = await open_page(browser)
+    for view in ("", "failures"):
+        await page.goto(f"{console.url}/console/#/{view}")
+        await expect(page.locator("tbody")).to_contain_text("bill\ufffdgpj.exe\ufffd[2J")
+        assert "\u202e" not in await page.locator("main").inner_text()
+
+
+async def test_a_new_view_is_where_the_keyboard_goes_on(console: Console, browser: Browser) -> None:
+    """After a view is opened the focus is in it, and what it shows is told to whoever listens."""
+    await put(console.aws, [record(1)])
+    _, page, _ = await open_page(browser)
+    await page.goto(console.url)
+    await expect(page.locator("tbody tr")).to_have_count(1)
+    await page.keyboard.press("j")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#said")).to_have_text("Café Müller, Extracted")
+    assert await page.title() == "Café Müller · Receipts"
+    assert await page.evaluate("document.activeElement.id") == "main"
 
 
 async def test_filters_find_what_they_say(console: Console, browser: Browser) -> None:

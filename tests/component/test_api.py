@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from tests.component.records import put, receipt, record
 from tests.support.pictures import picture
 from worker.messages.parse import parse
 from worker.receipts.receipt import Merchant
-from worker.receipts.record import Record
+from worker.receipts.record import CheckResult, Record
 from worker.results.query import Results
 from worker.service import console
 from worker.service.api import Tools
@@ -279,6 +280,9 @@ async def test_the_queue_and_the_statistics_are_told(aws: Aws, api: Client) -> N
         ("GET /v1/receipts?cursor=x", None, 400),
         ("GET /v1/receipts?purchased_from=2026-02-01&purchased_to=2026-01-01", None, 400),
         ("GET /v1/receipts?merchant=%21", None, 400),
+        ("GET /v1/receipts?purchased_from=0", None, 400),
+        ("GET /v1/receipts?uploaded_from=0001-01-01T00:00:00%2B23:59", None, 400),
+        ("GET /v1/receipts?uploaded_to=9999-12-31T23:59:59-23:59", None, 400),
         ("GET /v1/nothing", None, 404),
         ("DELETE /v1/receipts", None, 405),
         ("POST /v1/receipts", b"", 400),
@@ -320,6 +324,74 @@ async def test_a_wrong_correction_names_its_field(
         await api.patch(path(record(1).document, "/corrections"), json={"corrections": corrections}), 422
     )
     assert field in problem["detail"]
+
+
+async def test_a_body_that_is_not_what_its_encoding_says_is_refused(aws: Aws, api: Client) -> None:
+    """What cannot be unpacked is the fault of who sent it: 400, for uploads and for JSON."""
+    await put(aws, [record(1)])
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    for method, where in (("PATCH", path(record(1).document, "/corrections")), ("POST", "/v1/receipts")):
+        await said(await api.request(method, where, data=b"{}", headers=headers), 400)
+
+
+async def test_more_than_a_row_holds_is_refused(aws: Aws, api: Client) -> None:
+    """Corrections that DynamoDB would not take are refused in words, and the record stays as it was."""
+    await put(aws, [record(1)])
+    long = [{"description": "x" * 1_900, "amount": "1.00"}] * 500
+    answer = await said(await _correct(api, record(1), {"items": long}), 422)
+    assert "more than one record can keep" in answer["detail"]
+    assert (await stored(aws, record(1).document)).revision == 1
+
+
+async def _correct(api: Client, which: Record, corrections: dict[str, Any]) -> Any:
+    return await api.patch(path(which.document, "/corrections"), json={"corrections": corrections})
+
+
+async def test_what_does_not_add_up_is_seen_anew_after_a_correction(aws: Aws, api: Client) -> None:
+    """A right correction takes its mark away, a wrong one brings one, and what the reading lacked stays told."""
+    left_out = CheckResult(name="fields_left_out", message="Not read whole: tip.", weight=0.25)
+    wrong = record(1, said=receipt(1, total=Decimal(0)), status="needs_review")
+    await put(aws, [wrong.checked(today=dt.date(2026, 11, 2)).model_copy(update={"checks": (left_out,)})])
+    for total, names in (("1.00", ["fields_left_out"]), ("7.77", ["fields_left_out", "items_against_total"])):
+        answer = await said(await _correct(api, wrong, {"total": total}))
+        assert [check["name"] for check in answer["checks"]] == names
+        assert answer["status"] == "needs_review", "only an approval takes it out of review"
+    assert [check.name for check in (await stored(aws, wrong.document)).checks] == names
+
+
+async def test_a_correction_can_make_and_end_a_possible_duplicate(aws: Aws, api: Client) -> None:
+    """A record is marked when it is corrected to the same purchase, and no longer when to another."""
+    said_by = [receipt(1, total=Decimal(total), receipt_number="R-1") for total in (5, 6)]
+    await put(aws, [record(1, said=said_by[0]), record(2, said=said_by[1])])
+    for total, other in (("5.00", record(1).document), ("6.50", None)):
+        answer = await said(await _correct(api, record(2), {"total": total}))
+        assert answer["possible_duplicate_of"] == other
+    twin = record(3, possible_duplicate_of=record(1).document, content_sha256=record(1).content_sha256)
+    await put(aws, [twin])
+    answer = await said(await _correct(api, twin, {"total": "99.00"}))
+    assert answer["possible_duplicate_of"] == record(1).document, "the same bytes stay the same"
+
+
+async def test_a_record_without_a_receipt_has_its_shape_too(aws: Aws, api: Client) -> None:
+    """Programs find the same fields in every record: lists are empty, parts have no values."""
+    await put(aws, [record(1, status="rejected")])
+    answer = await said(await api.get(path(record(1).document)))
+    assert (answer["receipt"], answer["items"], answer["taxes"]) == (None, [], [])
+    assert answer["merchant"]["name"] is None
+
+
+async def test_the_console_is_found_without_its_slash(api: Client) -> None:
+    """/ and /console lead to the console."""
+    for where in ("/", "/console"):
+        answer = await api.get(where, allow_redirects=False)
+        assert (answer.status, answer.headers["Location"]) == (302, "/console/")
+
+
+async def test_the_document_asks_for_a_token_only_where_one_is_needed(aws: Aws, api: Client) -> None:
+    """What is served without a token says so."""
+    assert (await said(await api.get("/v1/openapi.json")))["security"] == []
+    async with serving(aws, api_token=SecretStr(TOKEN)) as guarded:
+        assert (await said(await guarded.get("/v1/openapi.json")))["security"] == [{"token": []}]
 
 
 async def test_a_body_of_another_type_is_refused(aws: Aws, api: Client) -> None:

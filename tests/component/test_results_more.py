@@ -112,3 +112,15 @@ async def test_a_day_is_the_last_of_its_month_too(aws: Aws) -> None:
     results = Results(aws.clients.dynamodb, aws.resources.table)
     selection = Selection(purchased_from=dt.date(2026, 10, 31), purchased_to=dt.date(2026, 10, 31))
     assert len((await results.page(selection, limit=5)).rows) == 1
+
+
+async def test_a_replay_takes_keys_as_people_name_them(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key alone, one with its bucket and a link of S3 are one upload; what is nowhere is named."""
+    bucket = aws.resources.bucket
+    await put(aws, [record(1, bucket=bucket)])
+    names = ("in/000001.jpg", f"{bucket}/in/000001.jpg", f"s3://{bucket}/in/000001.jpg")
+    code, out, _ = await receipts(aws, monkeypatch, "replay", *names, "--json")
+    assert (code, json.loads(out)["uploads"]) == (0, 1)
+    code, _, err = await receipts(aws, monkeypatch, "replay", "in/000002.jpg")
+    assert code == 2
+    assert f"{bucket}/in/000002.jpg" in err.replace("\n", "")

@@ -310,10 +310,10 @@ async def test_named_documents_come_from_their_record_or_from_the_bucket(aws: Aw
     await aws.clients.s3.put_object(Bucket=bucket, Key="new.jpg", Body=b"x")
     await put(aws, [record(0)])
     results = Results(aws.clients.dynamodb, aws.resources.table)
-    found = [one async for one in from_keys(results, aws.clients.s3, [record(0).document, f"{bucket}/new.jpg"])]
+    found = [one async for one in from_keys(results, aws.clients.s3, [[record(0).document], [f"{bucket}/new.jpg"]])]
     assert [(one.upload.key, one.answered) for one in found] == [("in/000000.jpg", True), ("new.jpg", False)]
     with pytest.raises(BadQuery, match=r"neither a record of .*/gone\.jpg"):
-        _ = [one async for one in from_keys(results, aws.clients.s3, [f"{bucket}/gone.jpg"])]
+        _ = [one async for one in from_keys(results, aws.clients.s3, [[f"{bucket}/gone.jpg"]])]
 
 
 def event(number: int) -> str:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from worker.commands.naming import HELP, documents_named
 from worker.commands.selecting import selecting
-from worker.commands.terminal import console
+from worker.commands.terminal import console, safe
 from worker.results.selection import BadQuery, Selection
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Tools:
     aws: "Clients"
     results: "Results"
     queue_url: str
+    bucket: str | None
     table: str
     replay_id: str
     pace: "Pace"
@@ -87,7 +89,7 @@ class Tools:
 
 @selecting
 def command(
-    keys: Annotated[list[str] | None, typer.Argument(help="Documents: BUCKET/KEY.", show_default=False)] = None,
+    keys: Annotated[list[str] | None, typer.Argument(help=f"Documents: {HELP}", show_default=False)] = None,
     *,
     selection: Selection,
     prefix: Annotated[
@@ -156,6 +158,7 @@ async def _replay(wish: Wish) -> int:
             aws=aws,
             results=Results(aws.dynamodb, settings.table),
             queue_url=str(settings.queue_url),
+            bucket=settings.bucket,
             table=settings.table,
             replay_id=checked_id(wish.replay_id) if wish.replay_id else new_id(dt.datetime.now(dt.UTC)),
             pace=Pace(per_s=wish.rate),
@@ -242,13 +245,20 @@ def _candidates(wish: Wish, tools: Tools) -> AsyncIterator["Candidate"]:
 
     results, aws = tools.results, tools.aws
     if wish.keys:
-        return from_keys(results, aws.s3, wish.keys)
+        return from_keys(results, aws.s3, [_named(key, tools.bucket) for key in wish.keys])
     if wish.prefix is not None:
         bucket, _, prefix = wish.prefix.removeprefix("s3://").partition("/")
         if not wish.prefix.startswith("s3://") or not bucket:
             raise BadQuery("--prefix is written s3://BUCKET/PREFIX")
         return from_prefix(results, aws.s3, bucket, prefix, recorded=wish.recorded)
     return from_table(results, wish.selection, older_than=wish.older_than_model)
+
+
+def _named(key: str, bucket: str | None) -> list[str]:
+    possible = documents_named(key, bucket)
+    if not possible:
+        raise BadQuery(f"{safe(key)} is no BUCKET/KEY, and RECEIPTS_BUCKET is not set")
+    return possible
 
 
 async def _redrive(wish: Wish, tools: Tools) -> int:

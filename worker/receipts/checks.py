@@ -34,6 +34,9 @@ ARS CLP COP CRC HUF IDR INR IQD IRR ISK JPY KHR KRW KZT LAK LBP MMK MNT NGN PKR 
 """
 _LONGEST_RUN: Final = 25
 
+LEFT_OUT: Final = "fields_left_out"
+"""Name of the check that tells what the reading lacks: of the receipt alone it cannot be seen."""
+
 Decision = Literal["extracted", "needs_review"]
 
 
@@ -88,7 +91,7 @@ def decide(reading: Reading, findings: Iterable[Finding], *, threshold: float = 
 def _left_out(paths: Sequence[str]) -> Iterator[Finding]:
     if paths:
         named = ", ".join(paths)
-        yield Finding("fields_left_out", f"Not read whole, or answered with what makes no sense: {named}.", 0.25)
+        yield Finding(LEFT_OUT, f"Not read whole, or answered with what makes no sense: {named}.", 0.25)
 
 
 def _date(receipt: Receipt, today: dt.date) -> Iterator[Finding]:

@@ -21,6 +21,17 @@ FIELDS: Final = tuple(
 """The paths that can be corrected, in the order of the receipt."""
 
 
+_NEEDED: Final = {
+    "purchase_date": "a date such as 2026-11-23 is needed",
+    "purchase_time": "a time such as 18:05 is needed",
+    "currency": "a code of three capital letters such as EUR is needed",
+    "country": "a code of two capital letters such as DE is needed",
+    "language": "a code of two or three small letters such as de is needed",
+    "payment.card_last_four": "four digits are needed",
+}
+"""What to write where a value has a form."""
+
+
 def corrected(receipt: Receipt | None, corrections: Mapping[str, Any]) -> Receipt | None:
     """Return `receipt` with `corrections` applied; raise ValueError that says which field cannot be what.
 
@@ -42,7 +53,7 @@ def corrected(receipt: Receipt | None, corrections: Mapping[str, Any]) -> Receip
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{where}: {str(first['msg']).removeprefix('Value error, ')}") from error
+        raise ValueError(f"{where}: {_NEEDED.get(where) or str(first['msg']).removeprefix('Value error, ')}") from error
 
 
 def as_said(receipt: Receipt, paths: Mapping[str, Any]) -> dict[str, Any]:

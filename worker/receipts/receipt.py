@@ -18,6 +18,9 @@ MAX_DIGITS = 30
 """Digits of a number, and places after its point. DynamoDB keeps 38, and nothing smaller than 1e-130
 (docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html)."""
 
+FLOAT_PLACES = 12
+"""A binary float says no more of an amount after the point."""
+
 MAX_ROWS = 5_000
 """Twelve metres of paper have 3,000 lines; a model that says the same again and again has more."""
 
@@ -37,8 +40,10 @@ def _decimal(value: Any) -> Any:
         number = value
     elif isinstance(value, bool):
         raise ValueError("a truth value is no number")
-    elif isinstance(value, int | float):
-        number = Decimal(str(value))
+    elif isinstance(value, int):
+        number = Decimal(value)
+    elif isinstance(value, float):
+        number = Decimal(str(round(value, FLOAT_PLACES)))
     elif isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         number = Decimal(value.strip())
     else:
@@ -91,6 +96,7 @@ Money = Annotated[
     PlainSerializer(_plain, return_type=Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$")], when_used="json"),
 ]
 Number = Money
+Day = Annotated[dt.date, BeforeValidator(_written_date)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2_000)]
 OptionalText = Annotated[Text | None, BeforeValidator(_blank_is_missing)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
@@ -144,7 +150,7 @@ class Receipt(_Part):
     """One receipt as read from its picture."""
 
     merchant: Annotated[Merchant, _null_is({})] = Merchant()
-    purchase_date: Annotated[dt.date | None, BeforeValidator(_written_date)] = None
+    purchase_date: Day | None = None
     purchase_time: Time | None = None
     currency: Currency | None = None
     items: Annotated[tuple[Item, ...], BeforeValidator(_few_enough), _null_is(())] = ()

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.blueprint import STATUS_SHARDS
+from worker.receipts.checks import LEFT_OUT, Finding, check
 from worker.receipts.corrections import corrected
 from worker.receipts.document import Version
 from worker.receipts.receipt import Confidence, Receipt
@@ -25,7 +26,6 @@ MOST_HISTORY_BYTES = 100_000
 UNDATED = "undated"
 """Sorts after every date, so that a range of dates never includes it."""
 INDEX_KEYS = ("status_shard", "purchase_month", "purchase_day", "merchant_key")
-RECEIPT_FIELDS = tuple(Receipt.model_fields)
 
 
 class CheckResult(BaseModel):
@@ -36,6 +36,11 @@ class CheckResult(BaseModel):
     name: str
     message: str
     weight: float = 0
+
+    @classmethod
+    def of(cls, finding: Finding) -> "CheckResult":
+        """Return `finding` as a record keeps it."""
+        return cls(name=finding.name, message=finding.message, weight=finding.weight)
 
 
 class ModelIdentity(BaseModel):
@@ -116,14 +121,19 @@ class Record(BaseModel):
         except ValueError:  # somebody wrote into the table by hand what no receipt has
             return self.receipt
 
+    def checked(self, *, today: dt.date) -> "Record":
+        """Return the record with the checks of its receipt as it holds after corrections; `today` is UTC's."""
+        kept = tuple(one for one in self.checks if one.name == LEFT_OUT)  # said by the reading, which is gone
+        found = check(self.corrected, today=today) if self.corrected else ()
+        return self.model_copy(update={"checks": (*kept, *map(CheckResult.of, found))})
+
     def as_json(self) -> dict[str, Any]:
         """Return the record for programs: JSON's types, money as decimal strings.
 
         The fields at the top are the receipt as it holds after corrections; `receipt` is what the model read.
         """
-        holds = self.corrected
-        fields = holds.model_dump(mode="json") if holds else dict.fromkeys(RECEIPT_FIELDS)
-        return {**self.model_dump(mode="json"), **fields}
+        holds = self.corrected or Receipt()
+        return {**self.model_dump(mode="json"), **holds.model_dump(mode="json")}
 
 
 def merchant_key(name: str | None) -> str | None:
@@ -215,6 +225,8 @@ def succeed(old: Record, new: Record) -> Record | None:
                 "uploaded_at": max(old.uploaded_at, new.uploaded_at),
             }
         )
+        if new.corrections and new.receipt:
+            new = new.checked(today=dt.date.fromisoformat(new.stored_at[:10]))
     return new.model_copy(update={"revision": old.revision + 1, "history": _history(old)})
 
 

@@ -20,12 +20,14 @@ from worker.blueprint import OWN_PREFIX
 from worker.errors import ReceiptsError
 from worker.receipts.document import Upload
 from worker.receipts.record import Record
+from worker.receipts.text import printable
 from worker.results.ledger import LEASE_S, MOST_AT_A_TIME, Entry, Ledger, ReplayBusy
 from worker.results.query import BATCH_GET, Results
 from worker.results.selection import BadQuery, Selection
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
+    from types_aiobotocore_s3.type_defs import HeadObjectOutputTypeDef
     from types_aiobotocore_sqs import SQSClient
 
 SEND_TRIES: Final = 5
@@ -96,28 +98,39 @@ async def from_table(
                 yield Candidate(upload_of(record), record.receipt is not None)
 
 
-async def from_keys(results: Results, s3: "S3Client", documents: Sequence[str]) -> AsyncIterator[Candidate]:
-    """Give the uploads of `documents` ("bucket/key"): as their records have them, else as S3 does."""
-    found = await results.get_many(documents)
-    for document in dict.fromkeys(documents):
-        if record := found.get(document):
-            yield Candidate(upload_of(record), record.receipt is not None)
-        else:
-            yield Candidate(await _look_up(s3, document), answered=False)
+async def from_keys(results: Results, s3: "S3Client", names: Sequence[Sequence[str]]) -> AsyncIterator[Candidate]:
+    """Give the upload that each of `names` means, once: as its record has it, else as S3 does.
+
+    A name is the documents ("bucket/key") that it may mean, the likelier first.
+    """
+    found = await results.get_many(document for possible in names for document in possible)
+    given = set()
+    for possible in names:
+        record = next((found[document] for document in possible if document in found), None)
+        upload = upload_of(record) if record else await _look_up(s3, possible)
+        if upload.document not in given:
+            given.add(upload.document)
+            yield Candidate(upload, answered=record is not None and record.receipt is not None)
 
 
-async def _look_up(s3: "S3Client", document: str) -> Upload:
+async def _look_up(s3: "S3Client", possible: Sequence[str]) -> Upload:
     from botocore.exceptions import ClientError
 
-    bucket, _, key = document.partition("/")
-    if not bucket or not key:
-        raise BadQuery(f"{document!r} is no document: write BUCKET/KEY")
-    try:
-        head = await s3.head_object(Bucket=bucket, Key=key)
-    except ClientError as error:
-        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") != 404:
+    for document in possible:
+        bucket, _, key = document.partition("/")
+        try:
+            head = await s3.head_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            # what is read as a bucket may be none, or another's
+            if status == 404 or (status in (400, 403) and len(possible) > 1):
+                continue
             raise
-        raise BadQuery(f"there is neither a record of {document} nor such an object") from error
+        return _upload_of(bucket, key, head)
+    raise BadQuery(f"there is neither a record of {printable(' or '.join(possible))} nor such an object")
+
+
+def _upload_of(bucket: str, key: str, head: "HeadObjectOutputTypeDef") -> Upload:
     return Upload(
         bucket=bucket,
         key=key,

@@ -1,11 +1,13 @@
 """What people do with a record: correct its fields, and say that it is right.
 
 Each is one conditional write: it holds only if the record is still the one that the person looked at. The model's own
-words are never written over.
+words are never written over. What did not add up, and what may be a duplicate, is seen anew after each correction.
 """
 
+import datetime as dt
+import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
@@ -14,10 +16,15 @@ from worker.receipts.corrections import corrected, flat
 from worker.receipts.receipt import Receipt
 from worker.receipts.record import Record, to_item
 from worker.results.attributes import to_attributes
+from worker.results.duplicates import Duplicates
 from worker.results.query import Results
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
+
+
+MOST_BYTES: Final = 400 * 1024
+"""Of an item (docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html). As JSON it is never less."""
 
 
 class Outdated(ReceiptsError):
@@ -37,6 +44,7 @@ class Reviews:
         self._table = table
         self._now = now
         self._results = Results(dynamodb, table)
+        self._duplicates = Duplicates(dynamodb, table)
 
     async def correct(
         self, document: str, corrections: Mapping[str, Any], *, withdrawn: Sequence[str] = (), revision: int | None
@@ -44,7 +52,8 @@ class Reviews:
         """Add `corrections` to those of `document`, take back those `withdrawn`, and return the record, if any.
 
         A correction to what the model read anyway is no correction. Raises `Outdated` where the record is not at
-        `revision` any more, and ValueError for a field that there is none of or a value that it cannot have.
+        `revision` any more, `NotPossible` where a row of the table cannot hold as much, and ValueError for a field that
+        there is none of or a value that it cannot have.
         """
         record = await self._results.get(document)
         if record is None:
@@ -55,7 +64,19 @@ class Reviews:
         said = dict(flat(record.receipt or Receipt()))
         values = dict(flat(holds))
         changed = {path: values[path] for path in {**kept, **corrections} if values[path] != said[path]}
-        return await self._replace(record, corrections=changed)
+        new = record.model_copy(update={"corrections": changed})
+        new = new.checked(today=dt.date.fromisoformat(self._now()[:10]))
+        duplicate = await self._duplicate(new)
+        return await self._replace(record, corrections=changed, checks=new.checks, possible_duplicate_of=duplicate)
+
+    async def _duplicate(self, record: Record) -> str | None:
+        """Return what `record` may be a duplicate of, now that it is corrected; the same bytes stay the same."""
+        found = await self._duplicates.lookup(record)
+        if found is None and record.possible_duplicate_of:
+            other = await self._results.get(record.possible_duplicate_of)
+            if other and other.content_sha256 and other.content_sha256 == record.content_sha256:
+                found = other.document
+        return found
 
     async def approve(self, document: str, *, by: str | None, revision: int | None) -> Record | None:
         """Say that `document` is right as it stands, and return the record, if there is one.
@@ -73,10 +94,13 @@ class Reviews:
     async def _replace(self, record: Record, **changes: Any) -> Record:
         """Write `record` with `changes` where it still stands."""
         new = record.model_copy(update={**changes, "revision": record.revision + 1})
+        item = to_item(new)
+        if len(json.dumps(item, ensure_ascii=False, default=str).encode()) > MOST_BYTES:
+            raise NotPossible("this is more than one record can keep: shorten the items")
         try:
             await self._dynamodb.put_item(
                 TableName=self._table,
-                Item=to_attributes(to_item(new)),
+                Item=to_attributes(item),
                 ConditionExpression="revision = :revision AND stored_at = :stored_at",
                 ExpressionAttributeValues=to_attributes({":revision": record.revision, ":stored_at": record.stored_at}),
             )

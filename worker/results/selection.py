@@ -224,4 +224,7 @@ def _day(day: dt.date | None) -> str | None:
 
 
 def _moment(moment: dt.datetime | None) -> str | None:
-    return None if moment is None else timestamp(moment)
+    try:
+        return None if moment is None else timestamp(moment)
+    except OverflowError as error:
+        raise BadQuery(f"{moment} is no moment that UTC has") from error

@@ -159,7 +159,7 @@ class Api:
             )
         except Outdated as error:
             raise Problem(409, f"{str(error)[0].upper()}{str(error)[1:]}.") from error
-        except ValueError as error:
+        except (ValueError, NotPossible) as error:
             raise Problem(422, str(error)) from error
         return whole(_found(record))
 
@@ -182,7 +182,7 @@ class Api:
         replay_id = asked.replay_id or new_id(self._now())
         settings = self._tools.settings
         ledger = Ledger(self._aws.dynamodb, settings.table, clock=time.time)
-        chosen = uploads_of(from_keys(self._results, self._aws.s3, documents))
+        chosen = uploads_of(from_keys(self._results, self._aws.s3, [[one] for one in documents]))
         try:
             await ledger.freeze(replay_id, chosen, force=asked.force, description="api")
             replayer = Replayer(

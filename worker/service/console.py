@@ -35,14 +35,15 @@ _HEADERS: Final = {
 
 
 async def add_routes(app: web.Application, tools: Tools) -> None:
-    """Serve the API under /v1 and the console under /console; / leads to it.
+    """Serve the API under /v1 and the console under /console/; / and /console lead to it.
 
     Raises `SettingsError` where the token cannot be had.
     """
     guard = Guard(await auth.token(tools.settings))
+    for path in ("/", "/console"):
+        app.router.add_get(path, _to_console)  # before the application that has this prefix
     app.add_subapp("/v1", _api(tools, guard))
     app.add_subapp("/console", await _console(tools))
-    app.router.add_get("/", _to_console)
     app.cleanup_ctx.append(lambda _: _sampling(tools))
 
 
@@ -66,7 +67,7 @@ def _api(tools: Tools, guard: Guard) -> web.Application:
         client_max_size=BODY_BYTES,
     )
     app.router.add_routes(routes(Api(tools)))
-    document = openapi.document()
+    document = openapi.document(secured=guard.wants_token)
 
     async def described(_: web.Request) -> web.Response:
         return answer(document)

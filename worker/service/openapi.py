@@ -32,8 +32,8 @@ _SENTENCES: Final = {
 }
 
 
-def document() -> dict[str, Any]:
-    """Return the document."""
+def document(*, secured: bool = True) -> dict[str, Any]:
+    """Return the document; `secured` where a token is asked for."""
     _, made = models_json_schema(
         [*((model, "serialization") for model in _ANSWERS), *((model, "validation") for model in _BODIES)],
         ref_template=REF,
@@ -47,7 +47,7 @@ def document() -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/v1"}],
-        "security": [{"token": []}],
+        "security": [{"token": []}] if secured else [],
         "paths": _paths(),
         "components": {
             "schemas": made["$defs"],

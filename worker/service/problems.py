@@ -50,6 +50,10 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
             raise
         allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         return response(error.status, _sentence(error), allow)
+    except web.RequestPayloadError:
+        answer = response(400, "The body cannot be read: it is not encoded as it says, or was cut off.")
+        answer.force_close()  # what is left of the body cannot be told from the next request
+        return answer
     except (BotoCoreError, ClientError, DependencyFault) as error:
         code = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
         log.warning("api.dependency_fault", error=type(error).__name__, code=code)

@@ -2,14 +2,13 @@
 
 import base64
 import binascii
-import datetime as dt
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from worker.receipts.corrections import FIELDS
-from worker.receipts.receipt import Receipt
+from worker.receipts.receipt import MAX_ROWS, Day, Receipt
 from worker.receipts.record import Record, Status
 from worker.results.query import Row
 from worker.results.selection import Selection
@@ -37,8 +36,8 @@ class Listing(_Asked):
     status: list[Status] = Field([], max_length=4, description="Statuses; may be repeated.")
     merchant: ShortText | None = Field(None, description="The merchant's whole name, in any case.")
     merchant_like: ShortText | None = Field(None, description="A part of the merchant's name.")
-    purchased_from: dt.date | None = Field(None, description="First day of purchase.")
-    purchased_to: dt.date | None = Field(None, description="Last day of purchase.")
+    purchased_from: Day | None = Field(None, description="First day of purchase.")
+    purchased_to: Day | None = Field(None, description="Last day of purchase.")
     uploaded_from: AwareDatetime | None = Field(None, description="First moment of upload.")
     uploaded_to: AwareDatetime | None = Field(None, description="Last moment of upload.")
     total_from: Amount | None = Field(None, description="Least total.")
@@ -107,10 +106,52 @@ class Nothing(_Asked):
     """No parameters."""
 
 
+def _text(**form: Any) -> dict[str, Any]:
+    return {"type": ["string", "null"], **form}
+
+
+_WORDS: Final = _text(maxLength=2_000)
+_AMOUNT: Final = {
+    "anyOf": [
+        {"type": "string", "pattern": r"^[-+]?[0-9]{1,15}(\.[0-9]{1,10})?$"},
+        {"type": "number", "minimum": -1e15, "maximum": 1e15},
+        {"type": "null"},
+    ]
+}
+
+
+def _rows(words: tuple[str, ...], amounts: tuple[str, ...]) -> dict[str, Any]:
+    columns = dict.fromkeys(words, _WORDS) | dict.fromkeys(amounts, _AMOUNT)
+    return {"type": ["array", "null"], "maxItems": MAX_ROWS, "items": {"type": "object", "properties": columns}}
+
+
+_FORMS: Final[dict[str, dict[str, Any]]] = {
+    **dict.fromkeys(("subtotal", "discount", "tip", "total"), _AMOUNT),
+    "purchase_date": _text(format="date"),
+    "purchase_time": _text(pattern="^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"),
+    "currency": _text(pattern="^[A-Z]{3}$"),
+    "country": _text(pattern="^[A-Z]{2}$"),
+    "language": _text(pattern="^[a-z]{2,3}$"),
+    "payment.card_last_four": _text(pattern="^[0-9]{4}$"),
+    "items": _rows(("description", "product_code"), ("quantity", "unit_price", "amount")),
+    "taxes": _rows(("description",), ("rate", "net", "amount")),
+}
+"""What a correction may be; a path that is not here takes words. `Receipt` has the last word."""
+
+
 class Correcting(_Asked):
     """A person's corrections."""
 
-    corrections: dict[Literal[FIELDS], Any] = Field(  # type: ignore[valid-type]  # the paths are known when this runs
+    corrections: Annotated[
+        dict[Literal[FIELDS], Any],  # type: ignore[valid-type]  # the paths are known when this runs
+        WithJsonSchema(
+            {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {path: _FORMS.get(path, _WORDS) for path in FIELDS},
+            }
+        ),
+    ] = Field(
         {}, description="Values by the field's path, such as total or merchant.name; null: it is not on the receipt."
     )
     withdraw: list[Literal[FIELDS]] = Field(  # type: ignore[valid-type]  # see above

@@ -59,10 +59,15 @@ def test_what_was_never_read_can_be_keyed_in() -> None:
         ({"totl": "1"}, "there is no field 'totl'"),
         ({"merchant": {"name": "x"}}, "there is no field 'merchant'"),
         ({"total": "a lot"}, "total: a decimal string"),
-        ({"purchase_date": "2026-13-01"}, "purchase_date"),
+        ({"total": "0." + 140 * "0" + "1"}, "total: at most 30 digits"),
+        ({"purchase_date": "2026-13-01"}, "purchase_date: a date such as"),
+        ({"purchase_date": 0}, "purchase_date: a date such as"),
+        ({"purchase_date": "1700006400"}, "purchase_date: a date such as"),
+        ({"purchase_time": "0٩:00"}, "purchase_time: a time such as"),
+        ({"payment.card_last_four": "٤٢٤٢"}, "payment.card_last_four: four digits"),
         ({"payment.card_last_four": "4242424242424242"}, "payment.card_last_four"),
         ({"items": [{"amount": "x"}]}, "items.0.amount"),
-        ({"currency": "euro"}, "currency"),
+        ({"currency": "euro"}, "currency: a code of three capital letters"),
     ],
 )
 def test_what_no_receipt_can_say_is_refused(wrong: dict[str, Any], says: str) -> None:

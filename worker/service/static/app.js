@@ -69,6 +69,9 @@ addEventListener("keydown", (event) => {
 });
 
 byId("help").addEventListener("click", () => byId("help-dialog").showModal());
-addEventListener("hashchange", route);
+addEventListener("hashchange", () => {
+  route();
+  byId("main").focus({ preventScroll: true }); // whoever listens, or tabs on, begins in the new view
+});
 uploads.start({ done: () => { view?.refresh(); count(); } });
 route();

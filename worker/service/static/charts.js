@@ -1,8 +1,7 @@
-// Small charts in SVG, drawn anew with each sample; each says in words what it shows.
+// Small charts in SVG, drawn anew with each sample as wide as they are shown; each says in words what it shows.
 
 import { svg } from "./dom.js";
 
-const W = 600;
 const H = 150;
 const PAD = { top: 12, right: 8, bottom: 20, left: 36 };
 
@@ -16,20 +15,20 @@ const ticks = (most) => {
 
 const short = (value) => (value >= 1000 ? `${+(value / 1000).toFixed(1)}k` : `${+value.toFixed(2)}`);
 
-function frame(label, most, from, to) {
-  const x = (time) => PAD.left + ((time - from) / Math.max(1, to - from)) * (W - PAD.left - PAD.right);
+function frame(label, most, from, to, width) {
+  const x = (time) => PAD.left + ((time - from) / Math.max(1, to - from)) * (width - PAD.left - PAD.right);
   const y = (value) => H - PAD.bottom - (value / most) * (H - PAD.top - PAD.bottom);
-  const root = svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": label, preserveAspectRatio: "none" });
+  const root = svg("svg", { viewBox: `0 0 ${width} ${H}`, role: "img", "aria-label": label });
   for (const value of ticks(most)) {
     root.append(
-      svg("line", { class: "grid", x1: PAD.left, x2: W - PAD.right, y1: y(value), y2: y(value) }),
+      svg("line", { class: "grid", x1: PAD.left, x2: width - PAD.right, y1: y(value), y2: y(value) }),
       svg("text", { class: "tick", x: PAD.left - 6, y: y(value) + 4, "text-anchor": "end" }, short(value)),
     );
   }
   const minutes = Math.round((to - from) / 60);
   root.append(
     svg("text", { class: "tick", x: PAD.left, y: H - 4 }, minutes >= 1 ? `${minutes} min ago` : ""),
-    svg("text", { class: "tick", x: W - PAD.right, y: H - 4, "text-anchor": "end" }, "now"),
+    svg("text", { class: "tick", x: width - PAD.right, y: H - 4, "text-anchor": "end" }, "now"),
   );
   return { root, x, y };
 }
@@ -42,10 +41,10 @@ const span = (samples) => {
 const path = (points) => points.map(([x, y], at) => `${at ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
 
 // series: [{ name, read(sample) -> number or null, area }]
-export function lines(samples, series, label) {
+export function lines(samples, series, label, width) {
   const [from, to] = span(samples);
   const values = series.flatMap(({ read }) => samples.map(read)).filter((value) => value !== null);
-  const { root, x, y } = frame(label, Math.max(1, ...values) * 1.1, from, to);
+  const { root, x, y } = frame(label, Math.max(1, ...values) * 1.1, from, to, width);
   for (const { name, read, area } of series) {
     const points = samples.filter((one) => read(one) !== null).map((one) => [x(one.at), y(read(one))]);
     if (!points.length) continue;
@@ -56,22 +55,22 @@ export function lines(samples, series, label) {
 }
 
 // names: keys of outcomes, stacked from below; samples are put together into bars of some seconds.
-export function bars(samples, names, label) {
+export function bars(samples, names, label, width) {
   const [from, to] = span(samples);
-  const width = Math.max(10, (to - from) / 45);
+  const span_s = Math.max(10, (to - from) / 45);
   const buckets = new Map();
   for (const one of samples) {
-    const at = Math.floor(one.at / width);
+    const at = Math.floor(one.at / span_s);
     const bucket = buckets.get(at) ?? Object.fromEntries(names.map((name) => [name, 0]));
     for (const name of names) bucket[name] += one.outcomes[name];
     buckets.set(at, bucket);
   }
   const total = (bucket) => names.reduce((sum, name) => sum + bucket[name], 0);
-  const { root, x, y } = frame(label, Math.max(1, ...[...buckets.values()].map(total)) * 1.1, from, to);
+  const { root, x, y } = frame(label, Math.max(1, ...[...buckets.values()].map(total)) * 1.1, from, to, width);
   for (const [at, bucket] of buckets) {
     let below = 0;
-    const left = Math.max(PAD.left, x(at * width));
-    const right = Math.min(W - PAD.right, x((at + 1) * width) - 1.5);
+    const left = Math.max(PAD.left, x(at * span_s));
+    const right = Math.min(width - PAD.right, x((at + 1) * span_s) - 1.5);
     for (const name of names) {
       if (!bucket[name] || right <= left) continue;
       const top = y(below + bucket[name]);

@@ -1,17 +1,18 @@
 // One receipt: its image beside its fields, what did not add up marked, corrections in place.
 
 import { call } from "./api.js";
-import { h, replace, say, toast } from "./dom.js";
-import { STATUS, ago, fileName, money, percent, reason, seconds } from "./format.js";
+import { h, plain, replace, say, toast } from "./dom.js";
+import { STATUS, ago, decimals, fileName, money, percent, places, reason, seconds } from "./format.js";
 import { viewer } from "./image.js";
 import { shelf } from "./list.js";
 
 const SURE = 0.8;
-const THREE_DECIMALS = new Set(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"]);
+// What is written in one case alone, whatever a person types.
+const CASE = { currency: "toUpperCase", country: "toUpperCase", language: "toLowerCase" };
 
 const GROUPS = [
   ["Purchase", [
-    ["merchant.name", "Merchant"], ["purchase_date", "Date", "date"], ["purchase_time", "Time"], ["total", "Total", "money"],
+    ["merchant.name", "Merchant", "long"], ["purchase_date", "Date", "date"], ["purchase_time", "Time"], ["total", "Total", "money"],
     ["currency", "Currency"],
   ]],
   ["Amounts", [["subtotal", "Subtotal", "money"], ["discount", "Discount", "money"], ["tip", "Tip", "money"]]],
@@ -50,6 +51,7 @@ export function open(main, id) {
   async function load() {
     try {
       show(await call(`/receipts/${id}`));
+      say(`${title.textContent}, ${chip.textContent}`);
       picture.load(state.record);
     } catch (error) {
       if (!state.alive) return;
@@ -60,7 +62,8 @@ export function open(main, id) {
   function show(record) {
     if (!state.alive) return;
     state.record = record;
-    title.textContent = record.merchant?.name ?? fileName(record.document);
+    title.textContent = plain(record.merchant.name ?? fileName(record.document));
+    document.title = `${title.textContent} · Receipts`;
     chip.className = `chip ${record.status}`;
     chip.textContent = STATUS[record.status];
     const at = shelf.ids.indexOf(id);
@@ -70,13 +73,17 @@ export function open(main, id) {
     draw();
   }
 
+  // What somebody is writing right now is not drawn over: that waits until the field is left.
   function draw() {
     const record = state.record;
     const marks = marked(record);
-    const focused = side.contains(document.activeElement) ? document.activeElement.id : null;
+    const at = side.contains(document.activeElement) ? document.activeElement : null;
+    state.stale = at?.matches("input, textarea") && (at.type === "date" || at.value !== at.dataset.was);
+    if (state.stale) return;
+    const place = at && { id: at.id, from: at.selectionStart, to: at.selectionEnd };
     replace(
       side,
-      banner(record),
+      ...banners(record),
       checks(record),
       group(...GROUPS[0], record, marks),
       items(record, marks),
@@ -84,8 +91,15 @@ export function open(main, id) {
       ...GROUPS.slice(1).map(([name, fields]) => group(name, fields, record, marks)),
       about(record),
     );
-    if (focused) document.getElementById(focused)?.focus();
+    const again = place?.id && document.getElementById(place.id);
+    again?.focus();
+    if (again?.matches("input, textarea") && again.type !== "date") again.setSelectionRange(place.from, place.to);
   }
+
+  side.addEventListener("focusout", ({ relatedTarget }) => {
+    if (relatedTarget?.matches("button, a, summary")) return; // what is about to be clicked must stay
+    setTimeout(() => { if (state.alive && state.stale) draw(); });
+  });
 
   function group(name, fields, record, marks) {
     const quiet = name !== "Purchase" && fields.every(([path]) => read(record, path) === null && !(path in record.corrections));
@@ -96,7 +110,8 @@ export function open(main, id) {
 
   function fieldRow(path, label, kind, record, marks) {
     const inputId = `f-${path.replace(".", "-")}`;
-    const value = read(record, path);
+    const raw = read(record, path);
+    const value = kind === "money" ? decimals(raw, record.currency) : raw;
     const sure = record.field_confidence?.[path];
     const fixed = path in record.corrections;
     const mark = marks[path];
@@ -104,22 +119,23 @@ export function open(main, id) {
     const notes = [];
     if (mark) notes.push(h("span", { class: "mark" }, mark));
     if (fixed) {
-      notes.push(h("span", { class: "said" }, `The model read: ${said(record, path) ?? "nothing"}`));
+      const before = said(record, path);
+      notes.push(h("span", { class: "said" }, `The model read: ${(kind === "money" ? decimals(before, record.currency) : before) ?? "nothing"}`));
       notes.push(h("button", { type: "button", class: "link", onclick: () => withdraw(path) }, "Take back"));
     } else if (doubtful) notes.push(h("span", { class: "mark" }, `Only ${percent(sure)} sure`));
     const noteId = `${inputId}-note`;
     const input = h(kind === "long" ? "textarea" : "input", {
-      id: inputId, rows: kind === "long" ? 1 : null, value: value ?? "", autocomplete: "off", spellcheck: "false",
+      id: inputId, rows: kind === "long" ? 1 : null, value: value ?? "", "data-was": value ?? "", autocomplete: "off", spellcheck: "false",
       type: kind === "long" ? null : kind === "date" ? "date" : "text", inputmode: kind === "money" ? "decimal" : null,
       placeholder: "not read", class: kind === "money" ? "number" : null,
       "aria-describedby": notes.length ? noteId : null, "aria-invalid": mark && !fixed ? "true" : null,
     });
     input.addEventListener("change", () => {
-      const text = input.value.trim();
+      const text = CASE[path] ? input.value.trim()[CASE[path]]() : input.value.trim();
       if (text !== (value ?? "")) correct({ [path]: text === "" ? null : amount(text, kind, record.currency) }, label);
     });
     input.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") input.blur();
+      if (event.key === "Enter" && !event.shiftKey) { event.preventDefault(); input.blur(); }
       if (event.key === "Escape") { input.value = value ?? ""; input.blur(); event.stopPropagation(); }
     });
     return h(
@@ -146,12 +162,16 @@ export function open(main, id) {
       correct({ [path]: next }, name);
     };
     const cell = (row, at, key, label) => {
+      const value = key === "amount" || key === "net" || key === "unit_price" ? decimals(row[key], record.currency) : row[key];
       const input = h("input", {
-        id: `f-${path}-${at}-${key}`, value: row[key] ?? "", "aria-label": `${label}, ${name.toLowerCase()} ${at + 1}`, autocomplete: "off",
+        id: `f-${path}-${at}-${key}`, value: value ?? "", "data-was": value ?? "", "aria-label": `${label}, ${name.toLowerCase()} ${at + 1}`, autocomplete: "off",
         class: key === "description" ? null : "number", inputmode: key === "description" ? null : "decimal",
       });
-      input.addEventListener("change", () => { if (input.value.trim() !== (row[key] ?? "")) change(at, key, input.value.trim()); });
-      input.addEventListener("keydown", (event) => { if (event.key === "Enter") input.blur(); });
+      input.addEventListener("change", () => { if (input.value.trim() !== (value ?? "")) change(at, key, input.value.trim()); });
+      input.addEventListener("keydown", (event) => {
+        if (event.key === "Enter") input.blur();
+        if (event.key === "Escape") { input.value = value ?? ""; input.blur(); event.stopPropagation(); }
+      });
       return h("td", {}, input);
     };
     const remove = (at) => h(
@@ -295,7 +315,7 @@ function amount(text, kind, currency) {
   if (at < 0) return plain;
   const after = plain.length - at - 1;
   const same = new Set(marks).size === 1;
-  const thousands = kind === "money" && same && after === 3 && !THREE_DECIMALS.has(currency);
+  const thousands = kind === "money" && same && after === 3 && places(currency) !== 3;
   if (thousands || (same && marks.length > 1)) return plain.replace(/[.,]/g, "");
   return `${plain.slice(0, at).replace(/[.,]/g, "")}.${plain.slice(at + 1)}`;
 }
@@ -309,14 +329,15 @@ function marked(record) {
   return marks;
 }
 
-function banner(record) {
+function banners(record) {
+  const found = [];
+  if (record.reason) found.push(h("p", { class: "banner bad" }, `${reason(record.reason)}. ${record.detail ?? ""}`));
   if (record.possible_duplicate_of) {
     const id = btoa(String.fromCharCode(...new TextEncoder().encode(record.possible_duplicate_of)))
       .replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
-    return h("p", { class: "banner" }, "This may be the same purchase as ", h("a", { href: `#/receipt/${id}` }, fileName(record.possible_duplicate_of)), ".");
+    found.push(h("p", { class: "banner" }, "This may be the same purchase as ", h("a", { href: `#/receipt/${id}` }, fileName(record.possible_duplicate_of)), "."));
   }
-  if (record.reason) return h("p", { class: "banner bad" }, `${reason(record.reason)}. ${record.detail ?? ""}`);
-  return null;
+  return found;
 }
 
 function checks(record) {

@@ -3,9 +3,16 @@
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   apply(element, attributes);
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false).map(shown));
   return element;
 }
+
+// What has no shape, or turns the direction of reading (photo_gpj.exe), is shown as a mark where it stands.
+const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+
+const shown = (child) => (typeof child === "string" ? plain(child) : child);
+
+export const plain = (text) => text.replace(UNSEEN, "\ufffd");
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -35,12 +42,12 @@ let clearing;
 
 // Tell people who listen instead of look.
 export function say(text) {
-  byId("said").textContent = text;
+  byId("said").textContent = plain(text);
 }
 
 export function toast(text, { error = false } = {}) {
   const box = byId("toast");
-  box.textContent = text;
+  box.textContent = plain(text);
   box.classList.toggle("bad", error);
   box.hidden = false;
   clearTimeout(clearing);

@@ -17,6 +17,23 @@ export function reason(code) {
 
 export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
+// Digits after the point that a currency has.
+export function places(currency) {
+  try {
+    return new Intl.NumberFormat(undefined, { style: "currency", currency }).resolvedOptions().maximumFractionDigits;
+  } catch {
+    return 2;
+  }
+}
+
+// An amount as it is keyed in: 6.7 euros are 6.70.
+export function decimals(amount, currency) {
+  if (!/^-?\d+(\.\d+)?$/.test(amount ?? "")) return amount;
+  const [whole, part = ""] = amount.split(".");
+  const kept = part.padEnd(places(currency), "0");
+  return kept ? `${whole}.${kept}` : whole;
+}
+
 export function money(amount, currency) {
   if (amount === null || amount === undefined) return "";
   const number = Number(amount);
@@ -24,7 +41,7 @@ export function money(amount, currency) {
   if (currency) {
     try {
       const options = { style: "currency", currency, currencyDisplay: "code" };
-      const usual = new Intl.NumberFormat(undefined, options).resolvedOptions().maximumFractionDigits;
+      const usual = places(currency);
       const said = String(amount).replace(/0+$/, "").split(".")[1]?.length ?? 0;
       return new Intl.NumberFormat(undefined, { ...options, maximumFractionDigits: Math.max(usual, Math.min(said, 9)) }).format(number);
     } catch { /* no code that the browser knows */ }
@@ -47,6 +64,8 @@ export function ago(iso) {
 }
 
 export const fileName = (document) => document.slice(document.lastIndexOf("/") + 1);
+
+export const directory = (document) => document.slice(0, document.lastIndexOf("/") + 1);
 
 export function seconds(value) {
   if (value === null || value === undefined) return "-";

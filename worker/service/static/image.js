@@ -20,7 +20,40 @@ export function viewer(id) {
   );
   const element = h("figure", { class: "picture" }, stage, tools);
 
+  // A long roll would be a thread if it were shown whole: it begins at its top, as wide as can be read.
+  function begin() {
+    const tall = image.offsetHeight / Math.max(1, image.offsetWidth);
+    const room = stage.clientHeight / Math.max(1, stage.clientWidth);
+    Object.assign(state, { scale: 1, x: 0, y: 0, turn: 0 });
+    if (tall > 2.2 && tall > 1.5 * room) {
+      state.scale = Math.min(4, (0.8 * stage.clientWidth) / image.offsetWidth);
+      state.y = (image.offsetHeight * (state.scale - 1)) / 2;
+    }
+    draw();
+  }
+
+  // As far as the picture may be moved in each direction: until its edge is at the stage's.
+  function room() {
+    const lying = state.turn % 180 !== 0;
+    const size = state.scale * fit();
+    const [width, height] = [image.offsetWidth * size, image.offsetHeight * size];
+    return {
+      x: Math.max(0, ((lying ? height : width) - stage.clientWidth) / 2),
+      y: Math.max(0, ((lying ? width : height) - stage.clientHeight) / 2),
+    };
+  }
+
+  function move(x, y) {
+    const most = room();
+    const before = [state.x, state.y];
+    state.x = Math.min(most.x, Math.max(-most.x, state.x + x));
+    state.y = Math.min(most.y, Math.max(-most.y, state.y + y));
+    draw();
+    return before[0] !== state.x || before[1] !== state.y;
+  }
+
   function draw() {
+    stage.classList.toggle("free", state.scale > 1);
     image.style.transform = `translate(${state.x}px, ${state.y}px) rotate(${state.turn}deg) scale(${state.scale * fit()})`;
   }
 
@@ -41,8 +74,7 @@ export function viewer(id) {
       state.x *= grown;
       state.y *= grown;
     }
-    if (state.scale === 1) state.x = state.y = 0;
-    draw();
+    move(0, 0);
   }
 
   function reset() {
@@ -52,16 +84,19 @@ export function viewer(id) {
 
   function turn() {
     state.turn = (state.turn + 90) % 360;
-    draw();
+    move(0, 0);
   }
 
   const fromMiddle = (event) => {
     const box = stage.getBoundingClientRect();
     return { x: event.clientX - box.left - box.width / 2, y: event.clientY - box.top - box.height / 2 };
   };
+  // The wheel moves a picture that is larger than its stage, and the page where there is no further to go; with Ctrl,
+  // which is also what two fingers on a touchpad send, it zooms.
   stage.addEventListener("wheel", (event) => {
+    if (event.ctrlKey || event.metaKey) zoom(Math.exp(-event.deltaY / 300), fromMiddle(event));
+    else if (!move(-event.deltaX, -event.deltaY)) return;
     event.preventDefault();
-    zoom(Math.exp(-event.deltaY / 300), fromMiddle(event));
   }, { passive: false });
   stage.addEventListener("dblclick", (event) => (state.scale > 1 ? reset() : zoom(2.5, fromMiddle(event))));
   const touches = new Map();
@@ -77,10 +112,8 @@ export function viewer(id) {
     if (others.length === 1) {
       const distance = (one) => Math.hypot(one.clientX - others[0].clientX, one.clientY - others[0].clientY);
       zoom(distance(event) / Math.max(1, distance(before)), fromMiddle(event));
-    } else if (state.scale > 1) {
-      state.x += event.clientX - before.clientX;
-      state.y += event.clientY - before.clientY;
-      draw();
+    } else if (state.scale > 1 && !move(event.clientX - before.clientX, event.clientY - before.clientY)) {
+      if (event.pointerType === "touch") scrollBy(0, before.clientY - event.clientY); // the picture ends: on with the page
     }
     touches.set(event.pointerId, event);
   });
@@ -88,12 +121,9 @@ export function viewer(id) {
   stage.addEventListener("keydown", (event) => {
     const by = { ArrowLeft: [40, 0], ArrowRight: [-40, 0], ArrowUp: [0, 40], ArrowDown: [0, -40] }[event.key];
     if (!by) return;
-    event.preventDefault();
-    state.x += by[0];
-    state.y += by[1];
-    draw();
+    if (move(...by)) event.preventDefault();
   });
-  image.addEventListener("load", () => { stage.classList.add("loaded"); draw(); });
+  image.addEventListener("load", () => { stage.classList.add("loaded"); begin(); });
   image.addEventListener("error", () => {
     if (!state.blob && image.src && !state.tried) prepared();
     else tell("This file cannot be shown.");

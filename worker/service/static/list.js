@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { h, replace, say, toast } from "./dom.js";
-import { STATUS, ago, day, fileName, money, reason } from "./format.js";
+import { STATUS, ago, day, directory, fileName, money, reason } from "./format.js";
 import { choose } from "./uploads.js";
 
 const PAGE = 50;
@@ -150,7 +150,10 @@ function line(row, view, at) {
     return h(
       "tr", { onclick: go },
       h("td", { "data-name": "Status" }, chip),
-      h("td", { "data-name": "Document", class: "main-cell" }, h("a", { href }, fileName(row.document))),
+      h(
+        "td", { "data-name": "Document", class: "main-cell" },
+        h("a", { href }, fileName(row.document)), h("span", { class: "where" }, directory(row.document)),
+      ),
       h("td", { "data-name": "Reason" }, reason(row.reason)),
       h("td", { "data-name": "Uploaded" }, uploaded),
     );
@@ -159,7 +162,7 @@ function line(row, view, at) {
     "tr", { onclick: go },
     h("td", { "data-name": "Status" }, chip),
     h("td", { "data-name": "Merchant", class: "main-cell" }, h("a", { href }, row.merchant.name ?? fileName(row.document))),
-    h("td", { "data-name": "Date" }, day(row.purchase_date)),
+    h("td", { "data-name": "Date", class: "number" }, day(row.purchase_date)),
     h("td", { "data-name": "Total", class: "right number" }, money(row.total, row.currency)),
     h("td", { "data-name": "Uploaded" }, uploaded),
     h("td", { "data-name": "Notes", class: "notes" }, notes(row)),
@@ -168,11 +171,12 @@ function line(row, view, at) {
 
 function notes(row) {
   const said = [];
-  if (row.reason) said.push(reason(row.reason));
-  said.push(...row.checks.map((check) => check.message));
-  if (row.possible_duplicate_of) said.push("Possible duplicate");
-  if (row.reviewed_at) said.push("Approved");
-  return said.join(" ");
+  if (row.possible_duplicate_of) said.push(h("span", { class: "tag" }, "Possible duplicate"));
+  if (row.reviewed_at) said.push(h("span", { class: "tag done" }, "Approved"));
+  if (row.reason) said.push(h("p", {}, reason(row.reason)));
+  // What a person has approved needs no look any more.
+  if (!row.reviewed_at) said.push(...row.checks.map((check) => h("p", {}, check.message)));
+  return said;
 }
 
 function emptiness(view, filtered) {

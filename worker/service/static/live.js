@@ -30,6 +30,7 @@ export function open(main) {
   }
 
   function draw() {
+    const width = Math.max(260, (charts.querySelector("svg") ?? charts).clientWidth);
     const now = state.samples.at(-1);
     const minute = state.samples.filter((one) => one.at > now.at - 60);
     const done = minute.reduce((sum, one) => sum + OUTCOMES.reduce((all, name) => all + one.outcomes[name], 0), 0);
@@ -38,27 +39,27 @@ export function open(main) {
       tiles,
       tile("Waiting", now.queue.waiting), tile("In work", now.queue.in_flight),
       tile("Dead letters", now.queue.dead_letters ?? "-", now.queue.dead_letters ? "bad" : ""),
-      tile("Tasks", now.tasks ?? "-"), tile("A minute", done), tile("Typical time", seconds(latest?.p50_s)),
+      tile("Tasks", now.tasks ?? "-"), tile("Done in a minute", done), tile("Typical time", seconds(latest?.p50_s)),
     );
     replace(
       charts,
       chart("Queue", [["waiting", "waiting"], ["in_flight", "in work"]], lines(
         state.samples,
         [{ name: "waiting", read: (one) => one.queue.waiting, area: true }, { name: "in_flight", read: (one) => one.queue.in_flight }],
-        `Queue: ${now.queue.waiting} waiting, ${now.queue.in_flight} in work.`,
+        `Queue: ${now.queue.waiting} waiting, ${now.queue.in_flight} in work.`, width,
       )),
       chart("Outcomes", OUTCOMES.map((name) => [name, STATUS[name].toLowerCase()]), bars(
-        state.samples, OUTCOMES, `Outcomes: ${done} receipts in the last minute.`,
+        state.samples, OUTCOMES, `Outcomes: ${done} receipts in the last minute.`, width,
       )),
       chart("Time to read a receipt, seconds", [["p50", "half within"], ["p95", "95 % within"]], lines(
         state.samples,
         [{ name: "p95", read: (one) => one.p95_s }, { name: "p50", read: (one) => one.p50_s }],
-        `Time to read a receipt: half within ${seconds(latest?.p50_s)}, 95 % within ${seconds(latest?.p95_s)}.`,
+        `Time to read a receipt: half within ${seconds(latest?.p50_s)}, 95 % within ${seconds(latest?.p95_s)}.`, width,
       )),
       chart("Slots in use", [["working", "working"], ["limit", "calls of the endpoint at most"]], lines(
         state.samples,
         [{ name: "working", read: (one) => one.working, area: true }, { name: "limit", read: (one) => one.limit }],
-        `Slots: ${now.working} receipts in work here, at most ${now.limit} calls of the endpoint at a time.`,
+        `Slots: ${now.working} receipts in work here, at most ${now.limit} calls of the endpoint at a time.`, width,
       )),
     );
   }

@@ -128,7 +128,7 @@ function draw() {
     list.append(one.row);
     drawOne(one, { whole: false });
   }
-  const title = open ? `Reading ${open} of ${shown.length}` : `${shown.length} read`;
+  const title = open ? `${open} of ${shown.length} under way` : `${shown.length} done`;
   const clear = h("button", { type: "button", class: "quiet", onclick: clearDone }, "Clear");
   replace(box, h("div", { class: "uploads-head" }, h("h2", {}, title), clear), list);
 }
@@ -139,7 +139,7 @@ function clearDone() {
   draw();
 }
 
-const WORDS = { waits: "waits", sending: "is sent", reading: "is read", refused: "Refused" };
+const WORDS = { waits: "Waiting", sending: "Sending", reading: "Reading", refused: "Refused" };
 
 function drawOne(one, { whole = true } = {}) {
   if (!one.row) return;
@@ -161,6 +161,6 @@ function drawOne(one, { whole = true } = {}) {
   if (whole && (done || one.state === "refused")) {
     const open = shown.filter((other) => ["waits", "sending", "reading"].includes(other.state)).length;
     const title = byId("uploads").querySelector("h2");
-    if (title) title.textContent = open ? `Reading ${open} of ${shown.length}` : `${shown.length} read`;
+    if (title) title.textContent = open ? `${open} of ${shown.length} under way` : `${shown.length} done`;
   }
 }
