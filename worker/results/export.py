@@ -1,11 +1,13 @@
 """Records as CSV, JSON lines or Parquet: streamed, in memory that does not grow with their number.
 
 A merchant may be called `=HYPERLINK(…)`. In CSV a text that a spreadsheet would take for a formula gets an apostrophe
-before it (owasp.org/www-community/attacks/CSV_Injection); numbers are numbers and keep their sign.
+before it, also within the text after what another country's spreadsheet takes for the end of a cell
+(owasp.org/www-community/attacks/CSV_Injection); numbers are numbers and keep their sign.
 """
 
 import csv
 import io
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
 
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 # the wide forms count too
+_NEXT_CELL: Final = re.compile("(?<=[;\t\n])( *)(?=[=+@＝＋－＠-])")  # noqa: RUF001 # as above
+"""A place at which a spreadsheet that does not part cells by commas would begin one, before a formula."""
 ROW_GROUP: Final = 5_000
 """Rows that are held until they are written together into a Parquet file."""
 SCAN_PAGE: Final = 200
@@ -234,6 +238,7 @@ def cell(value: object) -> str:
     if isinstance(value, int):
         return str(value)
     text = "".join(char for char in str(value) if char in "\n\t" or char.isprintable())
+    text = _NEXT_CELL.sub(r"\1'", text)
     return f"'{text}" if text.lstrip(" \n").startswith(FORMULA_STARTS) or text.startswith(FORMULA_STARTS) else text
 
 

@@ -1,5 +1,6 @@
 """The record: its form in the table, and when a new one takes its place."""
 
+import datetime as dt
 import itertools
 import json
 from decimal import Decimal
@@ -196,3 +197,15 @@ def _size(attributes: Any) -> int:
         return len(str(value).encode()) if kind == "S" else 21 if kind == "N" else 1
 
     return sum(len(name.encode()) + value_size(value) for name, value in attributes.items())
+
+
+def test_what_does_not_add_up_follows_the_corrections_that_a_replay_keeps() -> None:
+    """A new answer to a corrected upload is checked as it holds: what a person has put right is not told again."""
+    base: dict[str, Any] = {"document": "b/k", "status": "needs_review", "uploaded_at": stamp(0), "stored_at": stamp(9)}
+    wrong = Record(**base, receipt=Receipt(total=Decimal(-5)), answered_at=stamp(1)).checked(today=dt.date(2026, 1, 1))
+    assert "total_negative" in {check.name for check in wrong.checks}
+    old = wrong.model_copy(update={"corrections": {"total": "5.00"}})
+    new = succeed(old, wrong.model_copy(update={"answered_at": stamp(2)}))
+    assert new is not None
+    assert new.corrections == {"total": "5.00"}
+    assert "total_negative" not in {check.name for check in new.checks}

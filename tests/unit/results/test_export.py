@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -33,6 +34,13 @@ HOSTILE = (
 def test_no_text_becomes_a_formula(text: str) -> None:
     """Whatever a text is, its cell does not begin with what a spreadsheet takes for a formula."""
     assert not cell(text).startswith(FORMULA_STARTS)
+
+
+@given(st.text("a;=\t \n-@,\uff1d\"'"))
+def test_no_text_becomes_a_formula_in_another_country_s_spreadsheet(text: str) -> None:
+    """Where a semicolon or a tab ends a cell, what comes after it is no formula either."""
+    for part in re.split(r"[;\t\n]", cell(text)):
+        assert not part.lstrip(" ").startswith(FORMULA_STARTS)
 
 
 @pytest.mark.parametrize("number", ["-5.00", "+0.10", "1E+2", "0.000001"])
