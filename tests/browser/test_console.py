@@ -274,6 +274,39 @@ async def test_a_new_view_is_where_the_keyboard_goes_on(console: Console, browse
     assert await page.evaluate("document.activeElement.id") == "main"
 
 
+async def test_what_cannot_be_had_is_told_where_it_would_stand(console: Console, browser: Browser) -> None:
+    """A list without its worker says so in its place, and fills itself when the worker is back."""
+    await put(console.aws, [record(1, status="needs_review")])
+    _, page, _ = await open_page(browser)
+    await page.route("**/v1/**", lambda route: route.abort())
+    for view in ("review", "live"):
+        await page.goto(f"{console.url}/console/#/{view}")
+        await expect(page.locator(".empty")).to_contain_text("The worker cannot be reached.")
+    await page.goto(f"{console.url}/console/#/review")
+    await expect(page.locator(".empty")).to_be_visible()
+    await picture_of(page, "7-unreachable")
+    await page.unroute_all()
+    await expect(page.locator("tbody tr")).to_have_count(1, timeout=15_000)
+    await expect(page.locator(".empty")).to_be_hidden()
+
+
+async def test_what_failed_can_be_looked_at_and_keyed_in(console: Console, browser: Browser) -> None:
+    """The picture of an upload that no model has answered is shown, so that a person can do it instead."""
+    bucket = console.aws.resources.bucket
+    await console.aws.clients.s3.put_object(Bucket=bucket, Key=QUIET, Body=picture(3, size=(300, 500)))
+    await put(console.aws, [record(1, document=f"{bucket}/{QUIET}", status="failed", media_type=None)])
+    _, page, _ = await open_page(browser)
+    await page.goto(f"{console.url}/console/#/failures")
+    await page.get_by_role("link", name="a.jpg").click()
+    await expect(page.locator(".stage.loaded img")).to_be_visible()
+    await page.get_by_label("Total", exact=True).fill("12,5")
+    await page.keyboard.press("Enter")
+    await page.get_by_role("button", name="Approve").click()
+    await expect(page.get_by_role("button", name="Approve")).to_be_hidden()
+    found = await stored(console, f"{bucket}/{QUIET}")
+    assert (found.status, found.corrections, found.receipt) == ("extracted", {"total": "12.5"}, None)
+
+
 async def test_filters_find_what_they_say(console: Console, browser: Browser) -> None:
     """A part of a name and a status narrow the list, and clearing them widens it again."""
     shops = [record(number, said=receipt(number, merchant=Merchant(name=f"Shop {number}"))) for number in range(5)]

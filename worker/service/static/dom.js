@@ -38,6 +38,9 @@ export function replace(element, ...children) {
   element.replaceChildren(...children.flat().filter(Boolean));
 }
 
+// What stands where nothing can be shown.
+export const trouble = (error) => [h("p", { class: "big" }, error.message), h("p", {}, "This page tries again by itself.")];
+
 let clearing;
 
 // Tell people who listen instead of look.

@@ -166,8 +166,7 @@ export function viewer(id) {
       open.href = link.url;
       open.hidden = false;
       if (SHOWN.has(record.media_type)) image.src = link.url;
-      else if (record.media_type) await prepared();
-      else tell("This file is no image that can be shown.");
+      else await prepared(); // what failed has no type yet, and a person may still key it in
     } catch (error) {
       tell(error.message);
     }

@@ -1,7 +1,7 @@
 // Lists of receipts: all of them with filters, those to review, those that failed.
 
 import { call } from "./api.js";
-import { h, replace, say, toast } from "./dom.js";
+import { h, replace, say, toast, trouble } from "./dom.js";
 import { STATUS, ago, day, directory, fileName, money, reason } from "./format.js";
 import { choose } from "./uploads.js";
 
@@ -73,7 +73,11 @@ export function open(main, view) {
       scroll.hidden = state.rows.length === 0;
       if (!quiet) say(`${state.rows.length} receipts`);
     } catch (error) {
-      if (state.alive && !quiet) toast(error.message, { error: true });
+      if (state.alive && !state.rows.length) {
+        scroll.hidden = true;
+        empty.hidden = false;
+        replace(empty, ...trouble(error));
+      } else if (state.alive && !quiet) toast(error.message, { error: true });
     }
     if (state.alive) state.timer = setTimeout(refresh, REFRESH_MS);
   }

@@ -2,14 +2,14 @@
 
 import { call } from "./api.js";
 import { bars, lines } from "./charts.js";
-import { h, replace, toast } from "./dom.js";
+import { h, replace, trouble } from "./dom.js";
 import { STATUS, money, seconds } from "./format.js";
 
 const LOOK_MS = 2000;
 const OUTCOMES = ["extracted", "needs_review", "rejected", "failed"];
 
 export function open(main) {
-  const state = { samples: [], alive: true, timer: 0, told: false };
+  const state = { samples: [], alive: true, timer: 0 };
   const tiles = h("div", { class: "tiles" });
   const charts = h("div", { class: "charts" });
   const spent = h("div", { class: "spent" });
@@ -23,8 +23,7 @@ export function open(main) {
       state.samples = [...state.samples, ...live.samples].slice(-450);
       if (state.samples.length) draw();
     } catch (error) {
-      if (!state.told) toast(error.message, { error: true });
-      state.told = true;
+      if (state.alive && !state.samples.length) replace(tiles, h("div", { class: "empty", role: "alert" }, trouble(error)));
     }
     if (state.alive) state.timer = setTimeout(look, LOOK_MS);
   }
