@@ -60,18 +60,23 @@ output "environment" {
 
 output "next" {
   description = "The next commands to type."
-  value       = <<-EOT
-    # drop a receipt, and look at what became of it
-    aws s3 cp receipt.jpg s3://${module.intake.bucket}/receipt.jpg --region ${var.region}
-    aws dynamodb get-item --region ${var.region} --table-name ${module.results.table} --key '{"document": {"S": "${module.intake.bucket}/receipt.jpg"}}'
-%{if local.console~}
-    # the console's token
-    aws secretsmanager get-secret-value --region ${var.region} --secret-id ${local.token_arn} --query SecretString --output text
-%{endif~}
-    # the log
-    aws logs tail ${module.worker_task.log_group} --region ${var.region} --follow
-    # the command line from here
-    export AWS_REGION=${var.region} RECEIPTS_QUEUE_URL=${module.intake.queue_url} RECEIPTS_TABLE=${module.results.table} RECEIPTS_BUCKET=${module.intake.bucket} RECEIPTS_ENDPOINT=${module.model.endpoint}
-    receipts doctor
-  EOT
+  value = join("\n", concat(
+    [
+      "# drop a receipt, and look at what became of it",
+      "aws s3 cp receipt.jpg s3://${module.intake.bucket}/receipt.jpg --region ${var.region}",
+      "aws dynamodb get-item --region ${var.region} --table-name ${module.results.table} --key '{\"document\": {\"S\": \"${module.intake.bucket}/receipt.jpg\"}}'",
+    ],
+    !local.console ? [] : [
+      "# the console stands behind ${module.console[0].host}, and this is its token",
+      "aws secretsmanager get-secret-value --region ${var.region} --secret-id ${local.token_arn} --query SecretString --output text",
+    ],
+    [
+      "# the log",
+      "aws logs tail ${module.worker_task.log_group} --region ${var.region} --follow",
+      "# the command line from here",
+      "export AWS_REGION=${var.region} RECEIPTS_QUEUE_URL=${module.intake.queue_url} RECEIPTS_TABLE=${module.results.table} RECEIPTS_BUCKET=${module.intake.bucket} RECEIPTS_ENDPOINT=${module.model.endpoint} RECEIPTS_PROTOCOL=${var.protocol}",
+      "receipts doctor",
+      "",
+    ],
+  ))
 }

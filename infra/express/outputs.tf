@@ -1,6 +1,10 @@
+locals {
+  console_url = try("https://${trimprefix(aws_ecs_express_gateway_service.main.ingress_paths[0].endpoint, "https://")}", null)
+}
+
 output "console_url" {
   description = "Address of the console."
-  value       = try("https://${trimprefix(aws_ecs_express_gateway_service.main.ingress_paths[0].endpoint, "https://")}", null)
+  value       = local.console_url
 }
 
 output "dashboard_url" {
@@ -64,12 +68,12 @@ output "next" {
     # drop a receipt, and look at what became of it
     aws s3 cp receipt.jpg s3://${module.intake.bucket}/receipt.jpg --region ${var.region}
     aws dynamodb get-item --region ${var.region} --table-name ${module.results.table} --key '{"document": {"S": "${module.intake.bucket}/receipt.jpg"}}'
-    # the console's token
+    # the console stands at ${coalesce(local.console_url, "the address that ECS shows")}, and this is its token
     aws secretsmanager get-secret-value --region ${var.region} --secret-id ${local.token_arn} --query SecretString --output text
     # the log
     aws logs tail ${module.task.log_group} --region ${var.region} --follow
     # the command line from here
-    export AWS_REGION=${var.region} RECEIPTS_QUEUE_URL=${module.intake.queue_url} RECEIPTS_TABLE=${module.results.table} RECEIPTS_BUCKET=${module.intake.bucket} RECEIPTS_ENDPOINT=${module.model.endpoint}
+    export AWS_REGION=${var.region} RECEIPTS_QUEUE_URL=${module.intake.queue_url} RECEIPTS_TABLE=${module.results.table} RECEIPTS_BUCKET=${module.intake.bucket} RECEIPTS_ENDPOINT=${module.model.endpoint} RECEIPTS_PROTOCOL=${var.protocol}
     receipts doctor
   EOT
 }

@@ -45,13 +45,22 @@ class State:
         (kind,) = re.findall(r"\baws_\w+", address)
         return self.resources(kind)[address]
 
+    @property
+    def arns(self) -> set[str]:
+        """Return the ARNs of everything that was made."""
+        return {
+            found["values"]["arn"] for found in _all(self.document["values"]["root_module"]) if "arn" in found["values"]
+        }
+
     def output(self, name: str) -> Any:
         """Return the value of an output."""
         return self.document["values"]["outputs"][name]["value"]
 
 
-def _all(module: dict[str, Any], kind: str) -> Iterator[dict[str, Any]]:
-    yield from (found for found in module.get("resources", []) if found["type"] == kind and found["mode"] == "managed")
+def _all(module: dict[str, Any], kind: str | None = None) -> Iterator[dict[str, Any]]:
+    for found in module.get("resources", []):
+        if found["mode"] == "managed" and kind in (None, found["type"]):
+            yield found
     for child in module.get("child_modules", []):
         yield from _all(child, kind)
 

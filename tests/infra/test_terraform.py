@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.infra.offline import INFRA, Offline
+from tests.infra.offline import BASIC, INFRA, Offline, State
 
 EXAMPLES = sorted(path.relative_to(INFRA / "examples") for path in (INFRA / "examples").glob("*/*.tfvars"))
 
@@ -32,3 +32,23 @@ def test_an_example_plans(offline: Offline, example: object) -> None:
     done = offline.run("plan", path.parent.name, "-no-color", f"-var-file={path}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Warning" not in done.stdout, done.stdout
+
+
+def test_two_stacks_of_one_account_share_nothing(offline: Offline, custom: State) -> None:
+    """Expect no resource of one stack to be one of another's, whichever the roots, where the names differ."""
+    others = [offline.apply(root, BASIC | {"name": "receipts-two"}) for root in ("express", "custom")]
+    for other in others:
+        assert not custom.arns & other.arns
+
+
+@pytest.mark.parametrize("root", ["express", "custom"])
+def test_the_next_commands_are_ready_to_be_typed(root: str, request: pytest.FixtureRequest) -> None:
+    """Expect comments and commands of known tools, with nothing left to fill in, and the settings that a task has."""
+    state: State = request.getfixturevalue(root)
+    lines = state.output("next").splitlines()
+    assert {line.split()[0] for line in lines} == {"#", "aws", "export", "receipts"}
+    assert not any("null" in line or "…" in line for line in lines)
+    exported = dict(pair.split("=", 1) for line in lines if line.startswith("export ") for pair in line.split()[1:])
+    told = state.output("environment")
+    assert exported.pop("AWS_REGION") == state.output("region")
+    assert exported == {name: told[name] for name in exported}
