@@ -2,7 +2,6 @@
 
 import gc
 import os
-import signal
 import sys
 
 from worker.startup import end_on_sigterm
@@ -21,8 +20,6 @@ def main() -> None:
         end_on_sigterm()
     if sys.argv[1:] == ["worker"]:
         gc.disable()  # imports leave nothing to collect; the worker turns it on again
-        # A stop before there is anything to stop is a clean one. As a container's first process it would be ignored.
-        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     _open_standard_streams()
     try:
         from worker.commands.root import main as commands
