@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format chaos bench browser images smoke infra calibrate figures evaluate lock clean
+.PHONY: help install run test check format chaos bench browser images smoke infra checkov calibrate figures evaluate lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,8 +78,10 @@ $(CHECKOV)/.ready:
 	@$(PYTHON) -m venv $(CHECKOV) && $(CHECKOV)/bin/pip --disable-pip-version-check --quiet install checkov==3.3.30
 	@touch $@
 
-infra: $(VENV)/.dev $(CHECKOV)/.ready ## Terraform: format, its tests and those that hold it to the code, checkov
+infra: $(VENV)/.dev checkov ## Terraform: format, its tests and those that hold it to the code, checkov
 	@$(BIN)/python -m pytest tests/infra $(ARGS)
+
+checkov: $(CHECKOV)/.ready
 	@cd infra && ../$(CHECKOV)/bin/checkov --config-file .checkov.yaml
 
 calibrate: $(VENV)/.dev ## hold the scaling simulator against the real worker, some minutes (ARGS="--keep" writes nothing)

@@ -1,0 +1,82 @@
+"""`.ci/images`, with tools that do as they are told: the machine's trouble passes, the images' fails."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+TOOL = """#!/bin/sh
+# Fails where FAIL names this call, or the second call of it where FAIL names that.
+call="$(basename "$0") $1"
+echo "$call" >> calls
+case ",$FAIL," in
+*",$call,"*) exit 1 ;;
+*",second $call,"*) [ "$(grep -c "^$call\\$" calls)" -lt 2 ] || exit 1 ;;
+esac
+[ "$call" != "id -u" ] || echo 0
+"""
+
+pytestmark = pytest.mark.skipif(not Path("/etc/debian_version").exists(), reason="it works on Debian alone")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A directory with the script, a folder that says how podman is set up, and tools."""
+    shutil.copytree(PROJECT / ".ci", tmp_path / ".ci")
+    tools = [tmp_path / "tools" / name for name in ("podman", "buildah", "debootstrap", "make", "id")]
+    for tool in (*tools, tmp_path / ".venv" / "bin" / "python", tmp_path / "setup" / "make-base-image.sh"):
+        tool.parent.mkdir(parents=True, exist_ok=True)
+        tool.write_text(TOOL)
+        tool.chmod(0o755)
+    return tmp_path
+
+
+def run(project: Path, *, fail: str = "", **changes: str) -> tuple[int, str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RECEIPTS_")}
+    environment |= {"PATH": f"{project / 'tools'}:{os.environ['PATH']}", "FAIL": fail, "CI": "true"}
+    environment |= {"RECEIPTS_CONTAINERS": str(project / "setup"), **changes}
+    line = [str(project / ".ci" / "images")]
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_in_ci_the_images_are_built_and_tested(project: Path) -> None:
+    """All goes well: the images are built, looked at and run."""
+    code, said = run(project)
+    assert code == 0, said
+    assert (project / "calls").read_text().splitlines()[-3:] == ["make images", "python -m", "make smoke"]
+
+
+@pytest.mark.parametrize(
+    ("fail", "reason"),
+    [
+        ("podman info", "podman does not run here"),
+        ("podman image,make-base-image.sh docker.io/library/python:3.11-slim-bookworm", "no base"),
+        ("podman run", "a container with limits does not run here"),
+        ("podman build", "a build gets at no packages here"),
+        ("make images,second podman build", "the build lost the network"),
+    ],
+)
+def test_what_the_machine_cannot_do_is_said_and_passes(project: Path, fail: str, reason: str) -> None:
+    """No podman, no base, no cgroups, no network: no fault of the images."""
+    code, said = run(project, fail=fail)
+    assert code == 0
+    assert reason in said
+    assert "smoke" not in (project / "calls").read_text()
+
+
+@pytest.mark.parametrize("fail", ["make images", "python -m", "make smoke"])
+def test_what_the_images_do_wrong_fails(project: Path, fail: str) -> None:
+    """Images that cannot be built though packages can be had, that hold what they should not, that do not work."""
+    code, said = run(project, fail=fail)
+    assert code != 0, said
+
+
+@pytest.mark.parametrize("changes", [{"CI": "false"}, {"RECEIPTS_IMAGES": "0"}, {"RECEIPTS_CONTAINERS": "/nowhere"}])
+def test_nothing_is_done_where_nobody_asks(project: Path, changes: dict[str, str]) -> None:
+    """A developer's machine, one that is told so, and one without a way to set podman up."""
+    code, said = run(project, **changes)
+    assert (code, said.count("\n")) == (0, 1)
