@@ -14,7 +14,7 @@ import itertools
 import math
 import random
 from bisect import bisect_left
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush, heapreplace
@@ -202,7 +202,7 @@ class _Simulation:
         self.sleep = _Sleep()
         self.begins: deque[float] = deque()
         self.ends: list[float] = []
-        self.ended_by_tick: list[int] = []
+        self.ended_by_tick: defaultdict[int, int] = defaultdict(int)
         self.ended = 0
         self.arrived = 0
         self.begun_before = 0
@@ -214,13 +214,12 @@ class _Simulation:
     def run(self, length_s: float) -> Run:
         """Go from look to look."""
         end_s = length_s + PATIENCE_S
-        self.ended_by_tick = [0] * (int(end_s / TICK_S) + 1_000)
         self.fleet.resize(-self.scenario.worker.start_s[1], self.desired)  # what always runs has been running
         now_s = 0.0
-        while now_s < end_s and not (now_s >= length_s and len(self.ends) == self.ended == len(self.uploads)):
+        while now_s < end_s and (now_s < length_s or now_s % 60 or self.ended < len(self.uploads)):
             now_s += TICK_S
             self._work_until(now_s)
-            self.ended += self.ended_by_tick[int(now_s / TICK_S) - 1]
+            self.ended += self.ended_by_tick.pop(int(now_s / TICK_S) - 1, 0)
             self.arrived = bisect_left(self.queued, now_s, self.arrived)
             point = self._look(now_s)
             if now_s % 60 == 0:
@@ -229,9 +228,10 @@ class _Simulation:
                 self._decide(now_s, point)
             self.fleet.resize(now_s, self.desired)
         self.fleet.finish(now_s)
+        result_s = [end - at for end, at in zip(self.ends, self.uploads, strict=False) if end <= now_s]
         return Run(
-            result_s=[end - at for end, at in zip(self.ends, self.uploads, strict=False)],
-            unfinished=len(self.uploads) - len(self.ends),
+            result_s=result_s,
+            unfinished=len(self.uploads) - len(result_s),
             minutes=self.minutes,
             task_s=self.fleet.task_s,
             instance_s=self.endpoint.instance_s,

@@ -15,7 +15,7 @@ from worker.scaling.outcome import percentile, summarise
 from worker.scaling.policy import ScalingPolicy
 from worker.scaling.profiles import PROFILES, counts_a_minute, upload_times
 from worker.scaling.scenario import EndpointModel, Scenario, WorkerModel
-from worker.scaling.simulator import Run, service_times, simulate
+from worker.scaling.simulator import PATIENCE_S, Run, service_times, simulate
 
 PLAIN = Scenario(
     worker=WorkerModel(slots=4, before_s=0.5, after_s=0.5, start_s=(60, 60), cpu_s_per_receipt=0),
@@ -97,6 +97,22 @@ def test_every_receipt_ends_once_and_the_fleet_stays_in_bounds(
     assert all(result >= 1.5 for result in run.result_s)
     assert all(min_tasks <= minute.desired <= 6 for minute in run.minutes)
     assert run.unfinished == 0 or name == "backlog-copilot"
+
+
+def test_what_ends_after_the_horizon_is_unfinished() -> None:
+    """A thousand tasks in front of a single place are let in days later: those receipts count as not done."""
+    scenario = Scenario(endpoint=EndpointModel(invoke_s=60, concurrency=1, queue=1, min_instances=1, max_instances=1))
+    run = simulate(scenario, [0.0] * 20_000, Fixed(tasks=1_000), length_s=60)
+    assert len(run.result_s) + run.unfinished == 20_000
+    assert max(run.result_s) <= 60 + PATIENCE_S
+    assert len(run.result_s) == pytest.approx(PATIENCE_S / 60, rel=0.02)
+
+
+def test_a_run_lasts_until_its_last_minute_is_measured() -> None:
+    """A single receipt's task is seen in the minutes, although it is gone when the receipt is done."""
+    run = simulate(PLAIN, [0.0], made(PLAIN), length_s=60)
+    assert [minute.running for minute in run.minutes][-1] == 1
+    assert run.minutes[-1].in_flight == run.minutes[-1].visible == 0
 
 
 def test_the_same_seed_gives_the_same_run() -> None:
