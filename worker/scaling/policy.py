@@ -61,7 +61,12 @@ class ScalingPolicy:
     def __post_init__(self) -> None:
         require("receipt_s", self.receipt_s, low=0, high=43_200, above=True)
         require_whole("slots_per_task", self.slots_per_task, low=1, high=MAX_SLOTS)
-        require("acceptable_latency_s", self.acceptable_latency_s, low=self.receipt_s, high=1_209_600)
+        require("acceptable_latency_s", self.acceptable_latency_s, low=0, high=1_209_600, above=True)
+        if self.acceptable_latency_s < self.receipt_s:
+            raise ValueError(
+                f"acceptable_latency_s is {self.acceptable_latency_s:.10g}; "
+                f"a receipt alone takes receipt_s, {self.receipt_s:.10g}, and no fleet is faster"
+            )
         require("busy_share", self.busy_share, low=0.1, high=1)
         if self.endpoint_receipts_per_s is not None:
             require("endpoint_receipts_per_s", self.endpoint_receipts_per_s, low=0, above=True)

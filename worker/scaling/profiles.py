@@ -1,14 +1,26 @@
 """When receipts are uploaded: counts a minute for typical days or from a file, and upload times drawn from them."""
 
 import csv
+import datetime as dt
 import itertools
 import math
 import random
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+
+from worker.scaling.ranges import require_whole
 
 HOUR = 60
 """Minutes."""
+
+MAX_UPLOADS = 20_000_000
+"""They take 160 bytes each while they are simulated. What is larger is simulated in part, and multiplied."""
+MAX_MINUTES = 366 * 24 * HOUR
+MAX_DIGITS = 18
+"""Of a count: enough for every count that is not refused."""
+
+_NUMBER = re.compile(r"[-+]?[.,]?\d")
 
 
 def constant(minute: int) -> float:
@@ -51,26 +63,67 @@ def counts_a_minute(profile: str, *, uploads: int | None = None) -> list[int]:
     if profile not in PROFILES:
         raise ValueError(f"profile is {profile!r}; it must be one of {', '.join(PROFILES)}")
     weight, minutes, usual = PROFILES[profile]
-    total = usual if uploads is None else uploads
-    weights = [weight(minute) for minute in range(minutes)]
-    share = total / sum(weights)
+    return spread([weight(minute) for minute in range(minutes)], uploads=usual if uploads is None else uploads)
+
+
+def spread(weights: Sequence[float], *, uploads: int) -> list[int]:
+    """Share `uploads` among minutes by their weights; the counts add up to it exactly."""
+    require_whole("uploads", uploads, low=0, high=MAX_UPLOADS)
+    share = uploads / sum(weights)
     passed = [round(share * upto) for upto in itertools.accumulate(weights, initial=0.0)]
     return [after - before for before, after in itertools.pairwise(passed)]
 
 
 def read_counts(path: Path) -> list[int]:
-    """Read one count a minute from the last column of a CSV file; a first row without a number is its heading."""
-    counts: list[int] = []
-    with path.open(newline="", encoding="utf-8") as file:
-        for number, row in enumerate(csv.reader(file), start=1):
-            if not row or (number == 1 and not row[-1].strip().isdigit()):
-                continue
-            if not row[-1].strip().isdigit():
-                raise ValueError(f"{path}:{number}: {row[-1]!r} is no count; the last column holds uploads a minute")
-            counts.append(int(row[-1]))
+    """Read one count a minute from the last column of a CSV file; raise ValueError that names the line.
+
+    A first row that does not end in a number is its heading; empty rows say nothing. In a file of two columns the first
+    one may be the minute, as a number or an ISO 8601 time; then each row must be the minute after the one before.
+    """
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.reader(file)
+        try:
+            counts = list(_counts(rows))
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ValueError(f"{path}: not a CSV file in UTF-8: {error}") from error
+        except ValueError as error:
+            raise ValueError(f"{path}:{rows.line_num}: {error}") from error
     if not any(counts):
         raise ValueError(f"{path}: no uploads in it; the last column holds uploads a minute, one row a minute")
     return counts
+
+
+def _counts(rows: Iterable[list[str]]) -> Iterator[int]:
+    total, before = 0, None
+    filled = (row for row in rows if any(map(str.strip, row)))
+    for number, row in enumerate(filled):
+        cell = row[-1].strip()
+        if number == 0 and not _NUMBER.match(cell):
+            continue
+        if not (cell.isascii() and cell.isdigit()):
+            raise ValueError(f"{cell[:40]!r} is no count; the last column holds uploads a minute")
+        minute = _minute(row[0].strip()) if len(row) == 2 else None
+        if minute is not None and before is not None and minute != before + 1:
+            raise ValueError(f"{row[0][:40]!r} is not the minute after; each minute has a row, if only to say 0")
+        before = minute
+        count = int(cell[:MAX_DIGITS])
+        total += count
+        if number > MAX_MINUTES:
+            raise ValueError(f"more than {MAX_MINUTES:,} minutes, which is a year")
+        if total > MAX_UPLOADS:
+            raise ValueError(f"more than {MAX_UPLOADS:,} uploads; simulate a share of them, and multiply")
+        yield count
+
+
+def _minute(text: str) -> float | None:
+    """Read the number of a minute, or a time in minutes; None for anything else."""
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp() // 60
 
 
 def upload_times(counts: Sequence[int], *, seed: int) -> list[float]:

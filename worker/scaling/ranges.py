@@ -9,8 +9,8 @@ def require(field: str, value: float, *, low: float, high: float = math.inf, abo
     if inside and math.isfinite(value):
         return
     opening = "(" if above else "["
-    closing = f"{high:g}]" if math.isfinite(high) else "infinity)"
-    raise ValueError(f"{field} is {value:g}; it must lie in {opening}{low:g}, {closing}")
+    closing = f"{high:.10g}]" if math.isfinite(high) else "infinity)"
+    raise ValueError(f"{field} is {value:.10g}; it must lie in {opening}{low:.10g}, {closing}")
 
 
 def require_whole(field: str, value: int, *, low: int, high: int) -> None:

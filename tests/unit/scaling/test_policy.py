@@ -112,7 +112,11 @@ def test_the_least_that_an_operator_asks_for_is_kept_beside_a_small_endpoint() -
         ({"receipt_s": float("nan")}, "receipt_s is nan; it must lie in (0, 43200]"),
         ({"slots_per_task": 0}, "slots_per_task is 0; it must lie in [1, 1000]"),
         ({"slots_per_task": 1.5}, "slots_per_task is 1.5; it must be a whole number in [1, 1000]"),
-        ({"receipt_s": 10, "acceptable_latency_s": 5}, "acceptable_latency_s is 5; it must lie in [10, 1.2096e+06]"),
+        ({"acceptable_latency_s": 1e9}, "acceptable_latency_s is 1000000000; it must lie in (0, 1209600]"),
+        (
+            {"receipt_s": 10, "acceptable_latency_s": 5},
+            "acceptable_latency_s is 5; a receipt alone takes receipt_s, 10, and no fleet is faster",
+        ),
         ({"busy_share": 1.2}, "busy_share is 1.2; it must lie in [0.1, 1]"),
         ({"endpoint_receipts_per_s": 0}, "endpoint_receipts_per_s is 0; it must lie in (0, infinity)"),
         ({"max_tasks": 0}, "max_tasks is 0; it must lie in [1, 5000]"),
