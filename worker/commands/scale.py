@@ -15,12 +15,17 @@ from worker.scaling.autoscaling import Autoscaler
 from worker.scaling.comparison import compare
 from worker.scaling.contenders import contenders
 from worker.scaling.outcome import Outcome
-from worker.scaling.picture import draw
+from worker.scaling.picture import check, draw
 from worker.scaling.plan import ScalingPlan
 from worker.scaling.plan import plan as make_plan
 from worker.scaling.policy import ScalingPolicy
-from worker.scaling.profiles import PROFILES, counts_a_minute, read_counts
+from worker.scaling.profiles import PROFILES, counts_a_minute, read_counts, spread
 from worker.scaling.scenario import EndpointModel, Prices, Scenario, WorkerModel
+
+CAPTION = (
+    "Seconds from upload to result, and of the oldest message that waited; most tasks at once, and task-hours; "
+    "throttles of the endpoint; dollars for fleet, endpoint and queue."
+)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -61,6 +66,8 @@ def plan(
 
     Nothing is computed by hand: `receipts scale plan --tfvars > scaling.auto.tfvars` is what Terraform reads.
     """
+    if as_json and tfvars:
+        refuse("choose one of --json and --tfvars")
     try:
         policy = ScalingPolicy(
             receipt_s=receipt_s,
@@ -87,9 +94,11 @@ def simulate(
     *,
     profile: Annotated[str, typer.Option(help=f"Arrivals: {', '.join(PROFILES)}.")] = "daily",
     csv: Annotated[
-        Path | None, typer.Option(help="Arrivals instead from a file: uploads a minute, last column.", exists=True)
+        Path | None, typer.Option(help="Arrivals instead from a file: a row a minute, uploads in the last column.")
     ] = None,
-    uploads: Annotated[int | None, typer.Option(help="Uploads in all.", show_default="as the profile has it")] = None,
+    uploads: Annotated[
+        int | None, typer.Option(help="Uploads in all.", show_default="as the profile or the file has it")
+    ] = None,
     policy: Annotated[list[str] | None, typer.Option(help="Only this policy; may be given again.")] = None,
     acceptable_latency_s: LatencyS = 60.0,
     busy_share: BusyShare = 0.8,
@@ -120,6 +129,8 @@ def simulate(
 ) -> None:
     """Try policies on one day of uploads: waiting, tasks, throttles and money, side by side."""
     try:
+        if picture:
+            check(picture)
         scenario = Scenario(
             worker=WorkerModel(
                 slots=slots_per_task,
@@ -147,7 +158,7 @@ def simulate(
             queue_kept_awake=queue_kept_awake,
             seed=seed,
         )
-        counts = read_counts(csv) if csv else counts_a_minute(profile, uploads=uploads)
+        counts = _counts(csv, profile, uploads)
         chosen = contenders(
             scenario.policy(
                 acceptable_latency_s=acceptable_latency_s,
@@ -163,9 +174,12 @@ def simulate(
                 outcomes.append(outcome)
                 runs[outcome.name] = run
                 status.update(f"simulated {outcome.name}, {len(outcomes)} of {len(kept)}")
-        title = f"{csv.name if csv else profile}: {sum(counts):,} uploads in {len(counts) / 60:g} h"
+        length = f"{len(counts) / 60:g} h" if len(counts) % 60 == 0 else f"{len(counts):,} min"
+        title = f"{csv.name if csv else profile}: {sum(counts):,} uploads in {length}"
         if picture:
             draw(picture, title=title, counts=counts, outcomes=outcomes, runs=runs)
+    except OSError as error:
+        refuse(f"{error.filename}: {error.strerror}")
     except (ValueError, RuntimeError) as error:
         refuse(error)
     if as_json:
@@ -175,7 +189,7 @@ def simulate(
         _compare(title, outcomes)
 
 
-def refuse(error: Exception) -> NoReturn:
+def refuse(error: Exception | str) -> NoReturn:
     """Say on stderr, in one line, what is wrong with an input, and end with exit code 2."""
     typer.echo(f"receipts scale: {error}", err=True)
     raise typer.Exit(2)
@@ -203,6 +217,13 @@ def _show(numbers: ScalingPlan) -> None:
     Console().print(table)
 
 
+def _counts(file: Path | None, profile: str, uploads: int | None) -> list[int]:
+    if file is None:
+        return counts_a_minute(profile, uploads=uploads)
+    counts = read_counts(file)
+    return counts if uploads is None else spread(counts, uploads=uploads)
+
+
 def _only(chosen: dict[str, Callable[[], Autoscaler]], names: list[str] | None) -> dict[str, Callable[[], Autoscaler]]:
     unknown = sorted(set(names or ()) - set(chosen))
     if unknown:
@@ -211,20 +232,20 @@ def _only(chosen: dict[str, Callable[[], Autoscaler]], names: list[str] | None) 
 
 
 def _compare(title: str, outcomes: list[Outcome]) -> None:
-    heading = f"{title}. Seconds from upload to result:"
-    table = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
+    table = Table(title=title, title_justify="left", caption=CAPTION, caption_justify="left")
+    table.box, table.show_edge, table.padding = box.SIMPLE_HEAD, False, 0
     table.add_column("policy", no_wrap=True)
-    for heading in ("p50", "p95", "p99", "worst", "task-h", "throttled", "fleet $", "all $"):
+    for heading in ("p50", "p95", "p99", "worst", "oldest", "tasks", "hours", "throttled", "$"):
         table.add_column(heading, justify="right", no_wrap=True)
     for outcome in outcomes:
-        waits = (outcome.p50_s, outcome.p95_s, outcome.p99_s, outcome.worst_s)
+        waits = (outcome.p50_s, outcome.p95_s, outcome.p99_s, outcome.worst_s, outcome.oldest_s)
         table.add_row(
             outcome.name,
             *map(seconds, waits),
+            f"{outcome.most_tasks:,}",
             f"{outcome.task_hours:,.1f}",
             f"{outcome.throttles:,}",
-            f"{outcome.fleet_usd:,.2f}",
-            f"{outcome.cost_usd:,.0f}",
+            f"{outcome.cost_usd:,.2f}" if outcome.cost_usd < 1_000 else f"{outcome.cost_usd:,.0f}",
         )
     Console().print(table)
 

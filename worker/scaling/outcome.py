@@ -33,6 +33,8 @@ class Outcome:
     most_tasks: int
     changes: int
     """How often the desired count changed."""
+    tasks_at_minute: dict[int, int]
+    """Tasks over time: the minute to the tasks from its end on, where they changed."""
     instance_hours: float
     throttles: int
     fleet_usd: float
@@ -59,6 +61,7 @@ def summarise(name: str, run: Run, scenario: Scenario) -> Outcome:
     instance_hours = run.instance_s / SECONDS_PER_HOUR
     requests = REQUESTS_PER_RECEIPT * total + POLLS_PER_TASK_HOUR * task_hours
     desired = [minute.desired for minute in run.minutes]
+    running = [minute.running for minute in run.minutes]
     return Outcome(
         name=name,
         receipts=total,
@@ -69,8 +72,9 @@ def summarise(name: str, run: Run, scenario: Scenario) -> Outcome:
         worst_s=percentile(results, total, 1.0),
         oldest_s=round(max((minute.oldest_s for minute in run.minutes), default=0.0)),
         task_hours=round(task_hours, 2),
-        most_tasks=max((minute.running for minute in run.minutes), default=0),
+        most_tasks=max(running, default=0),
         changes=sum(1 for before, after in itertools.pairwise(desired) if before != after),
+        tasks_at_minute={n: tasks for n, tasks in enumerate(running) if n == 0 or tasks != running[n - 1]},
         instance_hours=round(instance_hours, 2),
         throttles=run.throttles,
         fleet_usd=round(task_hours * (worker.vcpu * prices.vcpu_hour + worker.memory_gb * prices.gb_hour), 2),
