@@ -80,8 +80,8 @@ class Pool(AIOHTTPSession):
     def __init__(self, *arguments: Any, whole_s: float | None = None, **more: Any) -> None:
         """`whole_s` bounds a call up to its answer's last byte: botocore's own limits begin anew with each."""
         super().__init__(*arguments, **more)
-        connect, read = self._timeout.sock_connect, self._timeout.sock_read
-        self._timeout = aiohttp.ClientTimeout(total=whole_s, sock_connect=connect, sock_read=read)
+        if whole_s:  # which bounds each part as well: a timer for each would cost a twentieth of a call
+            self._timeout = aiohttp.ClientTimeout(total=whole_s, sock_connect=self._timeout.sock_connect)
         self._plain: dict[str | None, aiohttp.ClientSession] = {}
 
     # Of the base class, but not in its published types.
