@@ -17,7 +17,7 @@ from rich.table import Table
 
 from tests.benchmarks import document
 from tests.benchmarks.bench import Bench, Result
-from tests.benchmarks.processes import PRECEDENCE, BenchError
+from tests.benchmarks.processes import PRECEDENCE, BenchError, NotHere
 
 FIGURES = ("start", "idle", "preparation", "memory", "growth", "latency", "cpu", "efficiency", "peers", "container")
 OUTPUT = Path("build/bench.json")
@@ -49,18 +49,27 @@ def main() -> int:
         for name in options.figures or FIGURES:
             try:
                 result = importlib.import_module(f"tests.benchmarks.figures.{name}").measure(bench)
+            except NotHere as why:
+                progress.console.print(f"{name} left out: {why}", style="yellow", highlight=False)
+                _keep(Result(), bench, left_out={name: str(why)})
+                failed |= name in options.figures
+                continue
             except BenchError as error:
                 progress.console.print(f"{name}: {error}", style="red", highlight=False)
                 failed = True
                 continue
             whole.join(result)
-            _keep(result, bench)
+            _keep(result, bench, left_out={name: None})
     if options.json:
         sys.stdout.write(OUTPUT.read_text())
     else:
         Console().print(*([_table(whole)] if whole.rows else []), *whole.tables, sep="\n")
     if options.document:
-        document.write(json.loads(OUTPUT.read_text()), DOCUMENT)
+        try:
+            document.write(json.loads(OUTPUT.read_text()), DOCUMENT)
+        except ValueError as error:
+            sys.stderr.write(f"{DOCUMENT} stays as it is: {error}\n")
+            failed = True
     if failed:
         return 2
     return 1 if options.strict and any(row.met is False for row in whole.rows) else 0
@@ -80,15 +89,18 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _keep(result: Result, bench: Bench) -> None:
-    """Write the figures beside those that stand there from before."""
+def _keep(result: Result, bench: Bench, *, left_out: dict[str, str | None]) -> None:
+    """Write the figures beside those that stand there from before; `left_out` says why some are not among them."""
     kept: dict[str, Any] = json.loads(OUTPUT.read_text()) if OUTPUT.exists() else {}
     spreads = kept.get("spread", {}) | result.spreads
     measured = kept.get("measured", {})
     at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     measured |= {key: {"at": at, "quick": bench.quick} for key in result.medians}
-    kept |= result.medians | {"machine": _machine(), "measured": measured, "spread": spreads}
-    OUTPUT.write_text(json.dumps(kept, indent=2) + "\n")
+    reasons = {name: why for name, why in (kept.get("left_out", {}) | left_out).items() if why}
+    kept |= {"left_out": reasons} | result.medians | {"machine": _machine(), "measured": measured, "spread": spreads}
+    whole = OUTPUT.with_suffix(".new")
+    whole.write_text(json.dumps(kept, indent=2) + "\n")
+    whole.replace(OUTPUT)  # a bench that is stopped leaves no half of it
 
 
 def _machine() -> dict[str, Any]:

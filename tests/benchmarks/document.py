@@ -8,7 +8,9 @@ Tree = Mapping[str, Any]
 
 
 def write(bench: Tree, path: Path) -> None:
-    """Put the tables of `bench` into the document at `path`; raise `ValueError` where a place for one is missing."""
+    """Put the tables of `bench` into the document at `path`; raise `ValueError` where one or its place is missing."""
+    if missing := {"start_s", "efficiency", "peers"} - bench.get("spread", {}).keys():
+        raise ValueError(f"there are no figures of {', '.join(sorted(missing))} yet: measure them too")
     text = path.read_text()
     for name, table in {
         "machine": [_machine(bench)],

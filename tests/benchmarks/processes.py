@@ -33,6 +33,10 @@ class BenchError(Exception):
     """A measurement came to nothing; the message says why."""
 
 
+class NotHere(BenchError):
+    """This machine lacks what a measurement needs; the message says what."""
+
+
 @dataclass
 class Process:
     """A process that runs."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.benchmarks.bench import Bench, Result
 from tests.benchmarks.contenders import worker
-from tests.benchmarks.processes import SUBJECT_CORE, BenchError, Process, place, running, tree_cpu_s
+from tests.benchmarks.processes import SUBJECT_CORE, BenchError, NotHere, Process, place, running, tree_cpu_s
 from tests.benchmarks.sampling import until_stored
 from tests.benchmarks.serving import LoadServer, passing, photo
 from tests.benchmarks.spread import Goal
@@ -51,9 +51,9 @@ def measure(bench: Bench) -> Result:
     """Start a container for every run, let pictures through that pass, then photos."""
     podman = shutil.which("podman")
     if podman is None:
-        raise BenchError("podman is not installed")
+        raise NotHere("podman is not installed")
     if subprocess.run([podman, "image", "exists", IMAGE], check=False).returncode:
-        raise BenchError(f"there is no image {IMAGE}: run `make images`")
+        raise NotHere(f"there is no image {IMAGE}: run `make images`")
     starts, receipts, shares, photos, peaks = [], [], [], [], []
     for run in range(bench.runs):
         bench.tell(f"container: receipts, run {run + 1}")
