@@ -107,7 +107,7 @@ def running(
 
 def place(pid: int, cores: set[int]) -> None:
     """Put a process that has just begun on `cores`, and ahead of others where that is wanted and allowed."""
-    with contextlib.suppress(ProcessLookupError, PermissionError, FileNotFoundError):
+    with contextlib.suppress(OSError):  # it has ended, this is not root, or the kernel knows no groups
         os.sched_setaffinity(pid, cores)
         if not PRECEDENCE.taken:
             return

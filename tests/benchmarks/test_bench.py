@@ -1,7 +1,12 @@
 """A small bench that asks for counts and ratios, never for times: those are for `make bench` on a quiet machine."""
 
+import json
+import sys
 from pathlib import Path
 
+import pytest
+
+from tests.benchmarks import __main__ as command
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.contenders import bare, worker
 from tests.benchmarks.figures import peers
@@ -33,3 +38,15 @@ def test_the_worker_strands_and_loses_nothing(tmp_path: Path) -> None:
     contender = worker(backoff_base_s=0.5)
     assert peers.stranded(contender, bench) == 0
     assert peers.lost(contender, bench) == 0
+
+
+def test_what_a_machine_lacks_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without podman the reason stands in the place of the container; where only that was asked for it fails."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(command, "FIGURES", ("container",))
+    monkeypatch.setattr(sys, "argv", ["bench"])
+    assert command.main() == 0
+    assert json.loads(command.OUTPUT.read_text())["left_out"] == {"container": "podman is not installed"}
+    monkeypatch.setattr(sys, "argv", ["bench", "container"])
+    assert command.main() == 2
