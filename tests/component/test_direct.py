@@ -175,6 +175,28 @@ async def test_endpoints_are_invoked_as_by_botocore(aws: Aws, endpoint: FakeEndp
         assert seen[0] == seen[1]
 
 
+async def test_a_large_body_is_sent_directly_too(signed_environment: Callable[..., None]) -> None:
+    """It is whole, signed and of a known length; and that the first was large keeps no other from being direct."""
+    bodies: list[bytes] = []
+
+    async def answer(_: web.Request, body: bytes) -> web.StreamResponse:
+        bodies.append(body)
+        return web.json_response({})
+
+    sent = [os.urandom(5_000_000), b"small", os.urandom(1_048_577)]
+    async with SignedAws({"one": ONE}, answer).serve() as server:
+        signed_environment(server.url)
+        async with clients(Settings()) as opened:
+            for body in sent:
+                given = io.BytesIO(body) if len(body) > 1_000 else body
+                await opened.sagemaker.invoke_endpoint(EndpointName="e", ContentType="image/jpeg", Body=given)
+        assert server.refused == 0
+        assert bodies == sent
+        for request, body in zip(server.requests, sent, strict=True):
+            assert request.headers["Content-Length"] == str(len(body))
+            assert "amz-sdk-request" not in request.headers  # botocore says it, a direct call does not
+
+
 async def test_signatures_are_right(signed_environment: Callable[..., None]) -> None:
     """An AWS that looks at signatures takes every direct call, and none of botocore's was needed for it."""
     async with SignedAws({"one": ONE}).serve() as server:

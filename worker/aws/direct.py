@@ -10,8 +10,9 @@ that nobody who calls sees a difference.
 
 import calendar
 import datetime as dt
+import io
 import time
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -47,6 +48,10 @@ _OF_ONE_REQUEST: Final = frozenset(
 """Headers that are made anew for each request, or told to AWS only for its statistics (amz-sdk-*)."""
 _BUCKET_ELSEWHERE: Final = frozenset({301, 302, 307, 308, 400})
 """Statuses that may mean that the bucket is in another region; botocore finds out which."""
+
+_AT_ONCE_BYTES: Final = 1_048_576
+"""Largest body that goes out in one piece: a larger one would hold up everything else in this process."""
+_PIECE_BYTES: Final = 262_144
 
 _notes: ContextVar["_Notes | None"] = ContextVar("notes", default=None)
 
@@ -212,11 +217,14 @@ class Direct:
             payload_sha256=_sha256(body) if body else EMPTY_SHA256,
         )
         url = f"{template.url}{key}?{query}" if query else template.url + key
+        data: bytes | AsyncIterator[bytes] | None = body
+        if body and len(body) > _AT_ONCE_BYTES:
+            data, signed = _pieces(body), signed | {"Content-Length": str(len(body))}
         with _BotocoresErrors(url):
             return await template.session.request(
                 template.method,
                 URL(url, encoded=True),
-                data=body,
+                data=data,
                 headers=template.headers | signed,
                 allow_redirects=False,
                 **template.through,
@@ -352,19 +360,25 @@ class DirectSageMaker(DirectStream):
         super().__init__(client, credentials, operation="InvokeEndpoint", **more)
 
     async def invoke_endpoint(self, *, Body: Any, **arguments: Any) -> Any:  # noqa: N803 # botocore's name
-        """Return what botocore's `invoke_endpoint` returns; a body that is no bytes is botocore's to send."""
-
-        def by_botocore() -> Any:
-            return self._client.invoke_endpoint(Body=Body, **arguments)
-
+        """Return what botocore's `invoke_endpoint` returns; a body that is not in memory is botocore's to send."""
+        body = Body.getvalue() if isinstance(Body, io.BytesIO) else Body
+        if not isinstance(body, bytes):
+            return await self._client.invoke_endpoint(Body=Body, **arguments)
         kind = tuple(arguments.items())
-        template = self._templates.get(kind) or await self._template(kind, by_botocore)
-        if template is None or not isinstance(Body, bytes):
-            return await by_botocore()
-        response = await self._send(template, body=Body)
+        template = self._templates.get(kind) or await self._template(
+            kind, lambda: self._client.invoke_endpoint(Body=body, **arguments)
+        )
+        if template is None:
+            return await self._client.invoke_endpoint(Body=Body, **arguments)
+        response = await self._send(template, body=body)
         if response.status != 200:
             await self._refuse("InvokeEndpoint", response)
         return self._streamed(response)
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    for at in range(0, len(body), _PIECE_BYTES):
+        yield body[at : at + _PIECE_BYTES]
 
 
 def _stream(response: aiohttp.ClientResponse) -> StreamingBody:
