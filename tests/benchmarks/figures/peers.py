@@ -11,6 +11,7 @@ Speed and CPU are measured in turn, as often as there are runs. The other three 
 Each consumer runs with the settings that it comes with, but for the number of messages at a time.
 """
 
+import subprocess
 import time
 from collections import defaultdict
 from dataclasses import asdict, dataclass
@@ -47,12 +48,25 @@ def measure(bench: Bench) -> Result:
     """Measure the worker and every peer that can be installed."""
     bench.tell("peers: installing")
     found = list(peers())
-    contenders = [worker(backoff_base_s=1), *(peer for peer in found if isinstance(peer, Contender))]
+    ours = worker(backoff_base_s=1)
+    contenders = [ours, *(peer for peer in found if isinstance(peer, Contender))]
+    left_out = [why for why in found if isinstance(why, str)]
     samples: dict[str, list[Sample]] = defaultdict(list)
+    manners: dict[str, Manners] = {}
     for run in range(bench.runs):
-        for contender in contenders:
-            bench.tell(f"peers: {contender.name}, run {run + 1}")
-            samples[contender.name].append(_sample(contender, bench))
+        for contender in list(contenders):
+            name = contender.name
+            try:
+                bench.tell(f"peers: {name}, run {run + 1}")
+                samples[name].append(_sample(contender, bench))
+                if not run:
+                    bench.tell(f"peers: {name}, its manners")
+                    manners[name] = _manners(contender, bench)
+            except (BenchError, OSError, subprocess.SubprocessError) as error:
+                if contender is ours:
+                    raise
+                contenders.remove(contender)
+                left_out.append(f"{name} does not run here: {error}")
     result = Result()
     table = Table(title=f"Consumers of SQS, {SLOTS} messages at a time on one core, the same calls for each")
     table.add_column("")
@@ -62,15 +76,13 @@ def measure(bench: Bench) -> Result:
         name = contender.name
         per_s = result.add("peers", name, "per_s", of=[run.per_s for run in samples[name]], digits=1)
         cpu_ms = result.add("peers", name, "cpu_ms", of=[run.cpu_ms for run in samples[name]])
-        bench.tell(f"peers: {name}, its manners")
-        manners = _manners(contender, bench)
-        result.medians["peers"][name] |= asdict(manners) | {"calls": samples[name][-1].calls}
+        seen = manners[name]
+        result.medians["peers"][name] |= asdict(seen) | {"calls": samples[name][-1].calls}
         cells = (
             f"{per_s.median:.0f} ({per_s.low:.0f}-{per_s.high:.0f})",
             f"{cpu_ms.median:.1f} ({cpu_ms.low:.1f}-{cpu_ms.high:.1f})",
         )
-        table.add_row(name, *cells, f"{manners.barrier_s:.1f}", str(manners.stranded), str(manners.lost))
-    left_out = [why for why in found if isinstance(why, str)]
+        table.add_row(name, *cells, f"{seen.barrier_s:.1f}", str(seen.stranded), str(seen.lost))
     result.medians["peers_left_out"] = left_out
     table.caption = "\n".join(left_out)
     result.tables.append(table)

@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.benchmarks.contenders import ROOT, Contender, bare
 
 HERE = Path(__file__).parent
+INSTALL_S = 600
 ENVIRONMENTS = ROOT / "build" / "peers"
 
 
@@ -25,7 +26,7 @@ def peers() -> Iterator[Contender | str]:
     for name, (program, *arguments) in modules.items():
         try:
             programs = _python_environment(name)
-        except (OSError, subprocess.CalledProcessError) as error:
+        except (OSError, subprocess.SubprocessError) as error:
             yield f"{name} could not be installed: {error}"
             continue
         yield Contender(
@@ -36,7 +37,7 @@ def peers() -> Iterator[Contender | str]:
         )
     try:
         yield _sqs_consumer()
-    except (OSError, subprocess.CalledProcessError) as error:
+    except (OSError, subprocess.SubprocessError) as error:
         yield f"sqs-consumer could not be installed: {error}"
 
 
@@ -48,7 +49,7 @@ def _python_environment(name: str) -> Path:
     if not _ready(directory, requirements):
         venv.create(directory, with_pip=True, clear=True)
         command = (programs / "python", "-m", "pip", "install", "--quiet", "--no-deps", "--requirement", requirements)
-        subprocess.run(command, check=True, capture_output=True)
+        subprocess.run(command, check=True, capture_output=True, timeout=INSTALL_S)
         _mark(directory, requirements)
     return programs
 
@@ -62,7 +63,7 @@ def _sqs_consumer() -> Contender:
         directory.mkdir(parents=True, exist_ok=True)
         shutil.copy(package, directory)
         command = (npm, "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock")
-        subprocess.run(command, cwd=directory, check=True, capture_output=True)
+        subprocess.run(command, cwd=directory, check=True, capture_output=True, timeout=INSTALL_S)
         _mark(directory, package)
     # A module finds its packages beside itself.
     script = Path(shutil.copy(HERE / "with_sqs_consumer.mjs", directory))
