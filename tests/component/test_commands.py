@@ -172,6 +172,14 @@ async def test_submit_refuses_all_files_where_one_cannot_be_read(site: "Aws", pi
     assert listed["KeyCount"] == 0
 
 
+@any_emulator
+async def test_submit_puts_nothing_where_no_worker_looks(site: "Aws", picture: Path) -> None:
+    """The worker ignores what stands among its own output, so that a record would be waited for in vain."""
+    result = await receipts("submit", picture, "--prefix", "_receipts/mine/", "--wait")
+    assert result.status == 2
+    assert "_receipts/" in result.err
+
+
 async def test_submit_says_when_there_is_no_such_bucket(site: "Aws", picture: Path) -> None:
     """What AWS refuses is one line and exit 1."""
     result = await receipts("submit", picture, "--bucket", "there-is-no-such-bucket-here")

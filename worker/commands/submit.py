@@ -37,8 +37,11 @@ def command(
     Each file's key is PREFIX and its name. The same key again is a newer upload, which takes the older one's place.
     """
     from worker import uploads
+    from worker.blueprint import OWN_PREFIX
     from worker.settings import load
 
+    if prefix.startswith(OWN_PREFIX):
+        raise typer.BadParameter(f"keys under {OWN_PREFIX} are the worker's own output, and no receipts.")
     problems = [problem for path in files if (problem := uploads.trouble(path))]
     if problems:
         raise typer.BadParameter("; ".join(problems))
