@@ -282,17 +282,24 @@ class Pipeline:
         return replace(upload, etag=etag or upload.etag), data
 
     async def _claim(self, job: Job) -> Answer | None:
-        """Claim the content, waiting for whoever has it; return its answer where there is one."""
+        """Claim the content, waiting for whoever has it; return its answer where there is one.
+
+        Whose claim has ended gets another moment: after an outage of the table he has an answer to write down.
+        """
+        take_over = False
         while True:
             job.lease.check()
-            claim = await self._store.claim(job.sha256, owner=job.owner, lease_s=self._policy.claim_s, anew=job.anew)
+            claim = await self._store.claim(
+                job.sha256, owner=job.owner, lease_s=self._policy.claim_s, anew=job.anew, take_over=take_over
+            )
             if isinstance(claim, Answered):
                 return claim.answer
             if isinstance(claim, Claimed):
                 job.claimed_until = claim.until
                 return None
             left = claim.until - self._clock()
-            await self._sleep(min(max(left, 0.05), BUSY_PAUSE_S))
+            take_over = left <= 0
+            await self._sleep(min(left, BUSY_PAUSE_S) if left > 0 else BUSY_PAUSE_S)
 
     async def _prepared(self, job: Job, data: bytes) -> Prepared:
         began = time.perf_counter()

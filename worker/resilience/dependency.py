@@ -69,10 +69,12 @@ class Dependency:
         except DependencyFault as fault:
             if not self._ours(fault) or charge.used_up:
                 raise
+        jittered = wait_random_exponential(multiplier=self._policy.base_s, max=self._policy.cap_s)
         retrying = AsyncRetrying(
             retry=retry_if_exception(self._ours),
             stop=charge.stop,
-            wait=wait_random_exponential(multiplier=self._policy.base_s, max=self._policy.cap_s),
+            # An open breaker has a pause of its own, and lets all go at once when the dependency is back.
+            wait=lambda state: 0.0 if self.breaker.open else jittered(state),
             reraise=True,
         )
         await asyncio.sleep(random.uniform(0, self._policy.base_s))  # noqa: S311 - jitter, no secret

@@ -139,29 +139,33 @@ class ResultsStore:
 
         return await self._or_read(await self._dependency.call(write, work=new.document), new.document)
 
-    async def claim(self, sha256: str, *, owner: str, lease_s: float, anew: str | None = None) -> Claim:
+    async def claim(
+        self, sha256: str, *, owner: str, lease_s: float, anew: str | None = None, take_over: bool = True
+    ) -> Claim:
         """Claim the content for `owner` for `lease_s` seconds, or say what is with it; claiming again extends.
 
+        A claim that has ended is taken from somebody else only with `take_over`.
         `anew` names a replay that wants a new answer whatever there is: the one that it got, or a later one.
         """
         unanswered = "attribute_not_exists(#answer)"
         if anew:
             unanswered = f"({unanswered} OR NOT contains(answered_replays, :anew))"
+        ended = " OR lease_until < :now" if take_over else ""
         until = 0.0
 
         async def write() -> dict[str, Any] | None:
             nonlocal until
             now = self._clock()  # of this try: an outage may lie between the first and the last
             until = round(now + lease_s, 3)
-            values = {":owner": owner, ":until": Decimal(str(until)), ":now": Decimal(str(round(now, 3)))}
+            values = {":owner": owner, ":until": Decimal(str(until))}
+            values |= {":now": Decimal(str(round(now, 3)))} if take_over else {}
             values |= {":anew": anew} if anew else {}
             try:
                 await self._dynamodb.update_item(
                     TableName=self._table,
                     Key=to_attributes({"document": CONTENT_PREFIX + sha256}),
                     UpdateExpression="SET #owner = :owner, lease_until = :until",
-                    ConditionExpression=f"{unanswered} AND "
-                    "(attribute_not_exists(#owner) OR #owner = :owner OR lease_until < :now)",
+                    ConditionExpression=f"{unanswered} AND (attribute_not_exists(#owner) OR #owner = :owner{ended})",
                     ExpressionAttributeNames={"#owner": "owner", "#answer": "answer"},
                     ExpressionAttributeValues=to_attributes(values),
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
