@@ -101,7 +101,10 @@ class Settings(BaseSettings):
     heartbeat_s: Seconds = Field(30, description="Time between two extensions of a message, seconds.")
     receive_wait_s: int = Field(20, ge=0, le=20, description="Long poll of ReceiveMessage, seconds.")
     max_receive_count: int | None = Field(
-        None, ge=1, le=1_000, description="Receives before SQS dead-letters a message; unset reads the queue's policy."
+        None,
+        ge=1,
+        le=1_000,
+        description="Receives of a message, where that shall be fewer than the queue's policy says.",
     )
     backoff_base_s: Seconds = Field(5, description="Backoff of a failed receipt after its first receive, seconds.")
     backoff_cap_s: Seconds = Field(900, description="Longest backoff of a failed receipt, seconds.")

@@ -3,8 +3,11 @@
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from worker.local import environment, resources
 from worker.messages.parse import parse
+from worker.messages.queue import open_queue
 
 if TYPE_CHECKING:
     from tests.component.emulators import Aws
@@ -42,6 +45,13 @@ async def test_a_message_received_too_often_goes_to_the_dead_letter_queue(aws: "
     assert int(redrive["maxReceiveCount"]) == aws.blueprint.queue.max_receive_count
     assert redrive["deadLetterTargetArn"].endswith(f":{aws.blueprint.queue.dead_letter_name}")
     assert answer["Attributes"]["VisibilityTimeout"] == "120"
+
+
+@pytest.mark.parametrize(("wish", "most"), [(None, 10), (3, 3), (100, 10)])
+async def test_a_worker_knows_which_receive_is_the_last(aws: "Aws", wish: int | None, most: int) -> None:
+    """The queue's policy says how often SQS hands a message out; a wish for more does not change that."""
+    queue = await open_queue(aws.clients.sqs, aws.resources.queue_url, max_receive_count=wish)
+    assert (queue.max_receive_count, queue.dead_letter_url) == (most, aws.resources.dead_letter_url)
 
 
 async def test_the_table_has_its_indexes_and_its_time_to_live(aws: "Aws") -> None:

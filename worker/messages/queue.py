@@ -154,7 +154,7 @@ def _by_position(reply: Any, count: int) -> list[EntryFault | None]:
 async def open_queue(sqs: "SQSClient", url: str, *, max_receive_count: int | None) -> Queue:
     """Return the queue at `url` with what its redrive policy says about its dead-letter queue and receives.
 
-    `max_receive_count`, where given, stands for the policy's.
+    `max_receive_count`, where given, stands for the policy's if that is larger or missing.
     """
     reply = await sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
     policy = json.loads(reply.get("Attributes", {}).get("RedrivePolicy") or "{}")
@@ -162,10 +162,6 @@ async def open_queue(sqs: "SQSClient", url: str, *, max_receive_count: int | Non
     if arn := policy.get("deadLetterTargetArn"):
         *_, account, name = str(arn).split(":")
         dead_letter_url = (await sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account))["QueueUrl"]
-    declared = policy.get("maxReceiveCount")
-    return Queue(
-        sqs,
-        url,
-        dead_letter_url=dead_letter_url,
-        max_receive_count=max_receive_count or (int(declared) if declared else None),
-    )
+    # A larger number than the policy's would have SQS take a message away before its last try is known to be that.
+    limits = [int(limit) for limit in (max_receive_count, policy.get("maxReceiveCount")) if limit]
+    return Queue(sqs, url, dead_letter_url=dead_letter_url, max_receive_count=min(limits, default=None))

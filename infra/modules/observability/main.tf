@@ -127,7 +127,7 @@ locals {
         missing   = "notBreaching"
       }
       silent-worker = {
-        cure      = "A worker runs but does not ask the queue. With a breaker open that is meant (see that alarm); without one, stop the task: another takes its place and its messages come back."
+        cure      = "A worker runs but does not ask the queue, though it may. Stop the task: another takes its place and its messages come back."
         metrics   = { silent = { namespace = "Receipts", name = "SecondsSinceReceive", stat = "Maximum", dimensions = local.ours } }
         above     = var.thresholds.silent_s
         minutes   = 5
