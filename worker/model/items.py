@@ -109,7 +109,7 @@ def _may_be_item(price: Amount | None, text: str, most: Decimal | None, *, first
     """Tell an item from the columns' names, an account's number, and the head: "Capital 8000 EUR", "London W1D 3RS"."""
     if price is None:
         return not _is_heading(text)
-    if most is not None and price.places and abs(price.value) > _TOO_MUCH * most:
+    if most is not None and (price.places or not cents) and abs(price.value) > _TOO_MUCH * most:
         return False
     return not (first and cents and price.places != 2 and is_beside(text))
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from worker.model.country import profiles
 from worker.model.layout import Piece, Row
-from worker.model.words import data, fold, letters_for_digits
+from worker.model.words import data, fold, letters_for_digits, near, words
 
 _HEAD: Final = 16
 _MOST_LINES: Final = 3
@@ -54,8 +54,13 @@ class _Line:
 
 @cache
 def _patterns() -> dict[str, re.Pattern[str]]:
-    words: dict[str, Any] = data("names.toml")
-    return {name: re.compile("|".join(parts), re.IGNORECASE) for name, parts in words.items()}
+    lists: dict[str, Any] = data("names.toml")
+    return {name: re.compile("|".join(parts), re.IGNORECASE) for name, parts in lists.items() if name != "misread"}
+
+
+@cache
+def _misread() -> tuple[str, ...]:
+    return tuple(data("names.toml")["misread"])
 
 
 def _has(name: str, text: str) -> bool:
@@ -65,7 +70,7 @@ def _has(name: str, text: str) -> bool:
 @cache
 def _is_noise(text: str) -> bool:
     """Say whether a line is about something else than a name: by a word that no name has, or as a label is written."""
-    if _has("noise", text):
+    if _has("noise", text) or any(near(word, known) for word in words(text) for known in _misread()):
         return True
     caption = _patterns()["caption"]
     if not caption.search(text):
@@ -95,9 +100,13 @@ def find(rows: Sequence[Row]) -> Name:
         return Name(None, (), 0.0)
     body = median(row.height for row in rows)
     rest = ["" if is_address(row.text) else fold(row.text).replace(" ", "") for row in rows]
-    points = [_points(line, body, rest) for line in head]
+    aside = [is_beside(tidy(line.text)) for line in head]
+    points = [_points(line, body, rest, above=place - sum(aside[:place])) for place, line in enumerate(head)]
     for place in _above_address(head):
         points[place] += 0.5
+    for place in range(1, len(head) - 1):
+        if all(_is_street(head[near].text) for near in (place - 1, place + 1)) and not _has("legal", head[place].text):
+            points[place] -= 1.0
     order = sorted(range(len(head)), key=lambda place: points[place], reverse=True)
     best = order[0]
     if points[best] <= 0:
@@ -116,7 +125,7 @@ def find(rows: Sequence[Row]) -> Name:
 
 def _above_address(head: Sequence[_Line]) -> list[int]:
     """Give the lines that stand right above the first line of an address, one under the other."""
-    first = next((place for place, line in enumerate(head) if is_address(line.text)), 0)
+    first = next((place for place, line in enumerate(head) if _is_street(line.text)), 0)
     found = []
     for place in range(first - 1, -1, -1):
         if head[place].letters < 3 or _is_noise(head[place].text) or head[place + 1].row - head[place].row > 1:
@@ -170,13 +179,18 @@ def is_address(text: str) -> bool:
     return bool(found) and sum(word in _places() for word in found) > len(found) / 2 and not _has("legal", text)
 
 
-def _points(line: _Line, body: float, rest: Sequence[str]) -> float:
+def _is_street(text: str) -> bool:
+    return is_address(text) and not _is_noise(text)
+
+
+def _points(line: _Line, body: float, rest: Sequence[str], *, above: int) -> float:
+    """Give what speaks for a line; `above`: how many lines before it are not beside the name."""
     text = tidy(line.text)
     letters = sum(map(str.isalpha, text))
     if letters < 2 or line.score < 0.6:
         return -9.0
     legal = _has("legal", text) and sum(map(str.isalpha, _patterns()["legal"].sub("", text))) >= 3
-    points = 1.6 - 0.2 * line.row
+    points = 1.6 - 0.2 * above - 0.1 * (line.row - above)
     points += 1.5 if legal else 0.6 if _has("firm", text) else 0.0
     points += 0.15 if _has("trade", text) else 0.0
     beside_it = is_beside(text)

@@ -21,6 +21,10 @@ _CLEAR: Final = 2.0
 _BY_SUMS: Final = {1: 0.95, 2: 0.98}
 """How sure a total is that one sum confirms, or several."""
 
+_PAID: Final = frozenset({"cash less change", "card", "paid", "rounded"})
+_ONLY_SUBTOTAL: Final = 0.8
+"""What is left of the confidence in what only "subtotal" names: the total below it may not have been read."""
+
 _LEAST: Final = 0.55
 """A value for which less speaks is not a total: a lone number among others."""
 
@@ -313,5 +317,7 @@ def _confidence(ranked: Sequence[Case]) -> float:
     else:
         sure = (0.86 if best.label >= _CLEAR else 0.62) + (0.06 if best.support else 0.0)
         sure *= max(0.3, 1 - 6 * max(0.0, 0.97 - best.score))
+    if best.subtotal and not best.total and not best.support.keys() & _PAID:
+        sure *= _ONLY_SUBTOTAL
     lead = best.points - (ranked[1].points if len(ranked) > 1 else 0.0)
     return sure * (0.75 if lead < 0.4 else 0.92 if lead < 0.9 else 1.0)

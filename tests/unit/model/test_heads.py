@@ -58,6 +58,9 @@ def test_a_name_may_have_words_that_labels_and_slogans_have(shop: str) -> None:
         "Mocha Latte   45.000",
         "SARL FBD au capital de 8000 EUR",
         "Indian Cuisine",
+        "Sniped",
+        "Custorner-activated Purcnase",
+        "EUR",
     ],
 )
 def test_what_is_about_something_else_is_no_name(line: str) -> None:
@@ -80,6 +83,13 @@ def test_what_is_about_something_else_is_no_name(line: str) -> None:
 def test_a_name_is_taken_whole_and_alone(head: str, shop: str) -> None:
     """Without the greeting before it, the telephone behind it and the street under it; with the word above it."""
     assert name(head) == shop
+
+
+def test_what_stands_between_two_lines_of_an_address_is_of_the_address() -> None:
+    """A quarter whose name is not known is no shop's."""
+    assert name("Zeta and coffee 28S/B\nNo 53, Jalan 3/62A,\nBandarbaruindah\n52200 Kuala Lumpur.") == (
+        "Zeta and coffee 28S/B"
+    )
 
 
 @pytest.mark.parametrize(

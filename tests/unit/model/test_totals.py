@@ -302,6 +302,13 @@ Gratuity Not Included
 15% = 5.55
 18% = 6.66
 ---
+28.95
+CAFE
+MAC  28.95
+Amt Due
+  € 28.9 5
+NET TTL  27.31
+---
 5.00
 KEDAI
 Kopi  1.80
@@ -327,3 +334,10 @@ def test_the_total_is_found_among_what_tills_print(till: str) -> None:
     """Whatever the words and however many sums stand around it, the amount to pay is read."""
     right, _, page = till.partition("\n")
     assert extract([typed(page)], today=TODAY).receipt.total == Decimal(right)
+
+
+def test_a_subtotal_alone_is_not_believed() -> None:
+    """Where nothing names the total, the subtotal is given with doubt: the total below it may not have been read."""
+    page = "CAFE\nSoup  4.00\nSalad  6.00\nSubtotal  10.00\n"
+    sure = extract([typed(page + "Visa  10.00")], today=TODAY).confidence["total"]
+    assert extract([typed(page)], today=TODAY).confidence["total"] < 0.8 <= sure
