@@ -21,6 +21,8 @@ _HEAD: Final = 16
 _MOST_LINES: Final = 3
 _LEAST: Final = 0.45
 """A name that is less sure is not given: it is a scrap of something else."""
+_NOT_IN_HEAD: Final = 0.55
+"""How sure a name is that the thanks or a site's address gives."""
 _PRICED: Final = re.compile(r"\d[.,]\d{2,3}\s*$")
 _SENTENCE: Final = re.compile(r"^[a-zß-ÿ]\S*\s\S+\s\S|[$€£]\s?\d")
 _LOGO: Final = 2.6
@@ -94,7 +96,24 @@ def _places() -> frozenset[str]:
 
 
 def find(rows: Sequence[Row]) -> Name:
-    """Find the merchant's name in the head of the receipt."""
+    """Find the merchant's name: in the head of the receipt, else in its thanks or its site's address."""
+    name = _in_head(rows)
+    return name if name.text else _elsewhere(rows)
+
+
+def _elsewhere(rows: Sequence[Row]) -> Name:
+    """Give the name of a shop whose head is a picture: "Thank you for shopping at …", "www.….com"."""
+    for pattern in ("greeting", "site"):
+        for row in rows:
+            found = _patterns()[pattern].search(row.text)
+            if found:
+                text = tidy(row.text[found.end() :] if pattern == "greeting" else found["site"])
+                if sum(map(str.isalpha, text)) >= 3 and not is_beside(text):
+                    return Name(text, (), _NOT_IN_HEAD * row.score)
+    return Name(None, (), 0.0)
+
+
+def _in_head(rows: Sequence[Row]) -> Name:
     head = _head(rows)
     if not head:
         return Name(None, (), 0.0)
@@ -202,7 +221,9 @@ def _points(line: _Line, body: float, rest: Sequence[str], *, above: int) -> flo
     if not legal and len(text.split()) >= 3 and _has("slogan", text):
         points -= 0.2 if _has("trade", text) else 0.8
     points -= 2.0 if _foreign(text) and not _foreign("".join(rest)) else 0.0
-    points -= 0.5 if not legal and re.search(r"[!?]|[a-z]\.\s*$|, ", text) else 0.0
+    points -= (
+        0.5 if not legal and re.search(r"[!?]|[a-z](?<!rest)(?<!dept)(?<!bros)\.\s*$|, ", text, re.IGNORECASE) else 0.0
+    )
     points -= 1.5 if line.text.lstrip()[:1] in set("([{<") else 0.0
     points -= 3.0 if _PRICED.search(text) else 0.0
     points -= 0.8 if _SENTENCE.search(text) or _has("kind", text) else 0.0

@@ -85,6 +85,24 @@ def test_a_name_is_taken_whole_and_alone(head: str, shop: str) -> None:
     assert name(head) == shop
 
 
+@pytest.mark.parametrize(
+    ("foot", "shop"),
+    [
+        ("THANK YOU FOR SHOPPING AT RIVERSIDE HARDWARE", "RIVERSIDE HARDWARE"),
+        ("www.bright-lamp.com", "bright-lamp"),
+        ("Mail: hello@brightlamp.co.uk", "brightlamp"),
+        ("www.tellbrightlamp.com", None),
+        ("jane@gmail.com", None),
+        ("THANK YOU FOR SHOPPING WITH US", None),
+    ],
+)
+def test_a_shop_whose_head_is_a_picture_may_be_named_below(foot: str, shop: str | None) -> None:
+    """The thanks or the site's address name it, with doubt; others' sites do not."""
+    reading = extract([typed(f"22 Elm Street\nOmaha NE 68102{SUMS}\n{foot}")], today=TODAY)
+    assert reading.receipt.merchant.name == shop
+    assert reading.confidence.get("merchant.name", 0.0) < 0.6
+
+
 def test_what_stands_between_two_lines_of_an_address_is_of_the_address() -> None:
     """A quarter whose name is not known is no shop's."""
     assert name("Zeta and coffee 28S/B\nNo 53, Jalan 3/62A,\nBandarbaruindah\n52200 Kuala Lumpur.") == (
