@@ -135,7 +135,9 @@ class Settings(BaseSettings):
         le=1_000_000_000,
         description="Pixels of all pictures sent for one document together, where a model's context sets a limit.",
     )
-    max_pages: int = Field(10, ge=1, le=500, description="Pages of one document that are read; further ones are not.")
+    max_pages: int = Field(
+        10, ge=1, le=500, description="Pages of one document that are read; one with more goes to review."
+    )
     jpeg_quality: int = Field(88, ge=30, le=95, description="Quality of a JPEG that is made anew.")
 
     # Records

@@ -11,7 +11,7 @@ from worker.extraction import protocols
 from worker.extraction.apart import prepare
 from worker.extraction.endpoint import Endpoint, EndpointTarget
 from worker.extraction.prepare import ImageLimits, Prepared
-from worker.extraction.protocols.base import UnusableAnswer
+from worker.extraction.protocols.base import UnusableAnswer, naming_unsent_pages
 from worker.extraction.protocols.image import ImageProtocol
 from worker.receipts.receipt import Reading
 from worker.resilience.breaker import Breaker, BreakerPolicy
@@ -38,11 +38,13 @@ async def embedded(settings: Settings, *, processes: int) -> AsyncIterator[Read]
         await pool.wait_ready()
 
         async def read(data: bytes) -> Reading:
-            request = protocol.request(await _prepared(data, settings))
+            prepared = await _prepared(data, settings)
+            request = protocol.request(prepared)
             try:
-                return protocol.read(await pool.run(answer, request.body, request.content_type))
+                found = protocol.read(await pool.run(answer, request.body, request.content_type))
             except (BadCallError, UnusableAnswer) as error:
                 raise Failed("unusable_answer", str(error)) from error
+            return naming_unsent_pages(found, prepared)
 
         yield read
     finally:

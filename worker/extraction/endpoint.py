@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.errors import DependencyFault, Failed, Throttled
 from worker.extraction.prepare import Prepared
-from worker.extraction.protocols.base import Ask, Protocol, Request, UnusableAnswer
+from worker.extraction.protocols.base import Ask, Protocol, Request, UnusableAnswer, naming_unsent_pages
 from worker.receipts.receipt import Reading
 from worker.receipts.record import ModelIdentity
 from worker.resilience.dependency import Dependency
@@ -109,7 +109,7 @@ class Endpoint:
                 reading, reply, spent = await self._mended(
                     problem, reply, self._invoke(again, work, before_call, calls)
                 )
-        return Invoked(reading, self._identity(reading, reply, spent), calls.count)
+        return Invoked(naming_unsent_pages(reading, prepared), self._identity(reading, reply, spent), calls.count)
 
     async def _mended(
         self, problem: UnusableAnswer, reply: _Reply, second: Awaitable[_Reply]

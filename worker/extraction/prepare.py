@@ -28,6 +28,8 @@ Image.MAX_IMAGE_PIXELS = None
 
 SMALLEST_SIDE: Final = 16
 """A picture with a side shorter than this, in pixels, holds no line of text."""
+DRAFTED: Final = frozenset({"JPEG", "MPO"})
+"""Pillow's names for a JPEG: one that holds a second picture, as many telephones make them, is an MPO."""
 PASSED_ON: Final = frozenset({"image/jpeg", "image/png"})
 """What every endpoint takes."""
 TALL: Final = 3.0
@@ -43,6 +45,12 @@ MOST_FRAMES: Final = 1_000
 """Pages of a TIFF that are counted: the time to walk them grows with their square."""
 PNG_DEPTH: Final = 24
 """Where a PNG says how many bits a channel has (its first chunk stands at a fixed place)."""
+_NO_SEGMENT: Final = re.compile(rb"\xff\xd8\xff[\xe0-\xef]..(?![A-Za-z]{3})", re.DOTALL)
+"""A JPEG's first segment, if it is an application's, begins with its name: what has none is noise, not cut off."""
+_PEAK_BYTES: Final = {"WEBP": 16, "AVIF": 9, "HEIF": 7}
+"""Bytes a pixel that these decoders hold at their peak, measured with 59 megapixels."""
+_BAND_PIXELS: Final = 1_000_000
+"""So many pixels are brought into RGB at a time: some modes need several copies for it."""
 EXIF_ORIENTATION: Final = 0x0112
 TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -66,8 +74,8 @@ class ImageLimits:
 
     max_pixels: int = 60_000_000
     """Pixels of one page before it is scaled."""
-    max_decoded_bytes: int = 256 * 1024 * 1024
-    """Memory of one decoded page before it is scaled."""
+    max_decoded_bytes: int = 384 * 1024 * 1024
+    """Memory that decoding one page may take."""
     max_side: int = 2_000
     max_tall_side: int = 8_000
     max_pages: int = 10
@@ -110,6 +118,8 @@ class Prepared:
     """What the upload really is."""
     page_count: int
     """How many pages the upload has; more than are sent where it has very many."""
+    whole: bool = True
+    """Whether everything is sent."""
 
 
 def prepare(data: bytes, limits: ImageLimits) -> Prepared:
@@ -131,7 +141,8 @@ def prepare(data: bytes, limits: ImageLimits) -> Prepared:
         raise
     except Exception as error:
         # For bytes that break off or make no sense Pillow's decoders raise anything, be it struct.error or KeyError.
-        truncated = "truncat" in str(error).lower() or "end of" in str(error).lower()
+        ended = "truncat" in str(error).lower() or "end of" in str(error).lower()
+        truncated = ended and not _NO_SEGMENT.match(data)
         raise Rejected("truncated" if truncated else "corrupt", "the picture cannot be decoded") from error
 
 
@@ -141,7 +152,7 @@ def _prepare_image(data: bytes, media_type: str, limits: ImageLimits) -> Prepare
     except UnidentifiedImageError as error:
         raise Rejected("corrupt", "the picture's header makes no sense") from error
     with image:
-        _refuse_by_header(image, limits)
+        _refuse_by_header(image, data, limits)
         if _passes(image, data, media_type, limits):
             page = Page(data, media_type, image.width, image.height)
             return Prepared(pages=(page,), media_type=media_type, page_count=1)
@@ -150,7 +161,7 @@ def _prepare_image(data: bytes, media_type: str, limits: ImageLimits) -> Prepare
         for number in range(min(count, limits.max_pages)):
             if number:
                 image.seek(number)
-                _refuse_by_header(image, limits)
+                _refuse_by_header(image, data, limits)
             upright += _slices(_upright(image, limits), limits)
     return _encoded(upright, media_type, count, limits)
 
@@ -169,17 +180,42 @@ def _frames(image: Image.Image) -> int:
     return count
 
 
-def _refuse_by_header(image: Image.Image, limits: ImageLimits) -> None:
+def _refuse_by_header(image: Image.Image, data: bytes, limits: ImageLimits) -> None:
     """Refuse by what the header says, before a pixel is decoded."""
     pixels = image.width * image.height
     if pixels > limits.max_pixels:
         raise Rejected("too_many_pixels", f"{image.width} x {image.height} pixels; {limits.max_pixels} are the limit")
     if min(image.size) < SMALLEST_SIDE:
         raise Rejected("too_small", f"{image.width} x {image.height} pixels hold no text")
-    # A JPEG is decoded at a fraction of its size; everything else is decoded whole.
-    depth = 4 if image.mode in {"I", "F", "RGBA", "CMYK", "RGBX"} else len(image.getbands())
-    if image.format != "JPEG" and pixels * depth > limits.max_decoded_bytes:
+    if _decoding_bytes(image, data) > limits.max_decoded_bytes:
         raise Rejected("too_many_pixels", f"{image.width} x {image.height} pixels of this kind need too much memory")
+
+
+def decoding_bytes(data: bytes) -> int:
+    """Return the memory that decoding the first page of the picture `data` takes; 0 for what is none."""
+    media_type = sniff(data)
+    if media_type not in PILLOW_FORMATS:
+        return 0
+    data = bare(data) if media_type == "image/png" else data
+    try:
+        with Image.open(io.BytesIO(data), formats=[PILLOW_FORMATS[media_type]]) as image:
+            return _decoding_bytes(image, data)
+    except Exception:  # noqa: BLE001 - the decoders raise anything; what is wrong is said where it is decoded
+        return 0
+
+
+def _decoding_bytes(image: Image.Image, data: bytes) -> int:
+    """Return the memory that decoding takes, by the header.
+
+    A JPEG is decoded at a fraction of its size, but one of several scans is held whole: two bytes for each sample.
+    """
+    pixels = image.width * image.height
+    if image.format in DRAFTED:
+        if len(START_OF_SCAN.findall(data)) < 2 and not image.info.get("progressive"):
+            return 0
+        sampled = [int(across) * int(down) for _, across, down, _ in getattr(image, "layer", [])]
+        return 2 * pixels * sum(sampled) // max(sampled, default=1)
+    return pixels * _PEAK_BYTES.get(image.format or "", 1 if image.mode in {"1", "L", "P"} else 4)
 
 
 def _passes(image: Image.Image, data: bytes, media_type: str, limits: ImageLimits) -> bool:
@@ -218,45 +254,54 @@ def _upright(image: Image.Image, limits: ImageLimits) -> Image.Image:
     scale = _fitting_scale(image.size, limits)
     goal = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     orientation = image.getexif().get(EXIF_ORIENTATION, 1)
-    if image.format == "JPEG":
+    if image.format in DRAFTED:
         # Decodes at 1/2, 1/4 or 1/8: a box of other proportions than the picture's would do nothing.
         image.draft(None, goal)
     image.load()
-    factor = min(image.width // goal[0], image.height // goal[1])
-    frame: Image.Image = image
-    if factor >= 2 and image.mode in {"RGB", "L", "RGBA", "LA", "CMYK"}:
-        frame = image.reduce(factor)
-    frame = _plain(frame)
+    frame = _plain(image, factor=max(1, min(image.width // goal[0], image.height // goal[1])))
     if frame.size != goal:
         frame = frame.resize(goal, Image.Resampling.BICUBIC)
     turn = TURNS.get(orientation)
     return frame.copy() if turn is None else frame.transpose(turn)
 
 
-def _plain(frame: Image.Image) -> Image.Image:
-    """Return `frame` in RGB or L: 16 bits become 8, what is transparent becomes white paper."""
-    if frame.mode.startswith("I") or frame.mode == "F":
-        return _eight_bits(frame)
-    if frame.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in frame.info:
-        rgba = frame.convert("RGBA")
+def _plain(frame: Image.Image, *, factor: int = 1) -> Image.Image:
+    """Return `frame` in RGB or L, `factor` times smaller: 16 bits become 8, what is transparent becomes white paper."""
+    if frame.mode in {"RGB", "L"} and "transparency" not in frame.info:
+        return frame.reduce(factor) if factor > 1 else frame
+    deep = frame.mode.startswith("I") or frame.mode == "F"
+    levels = _levels(frame) if deep else None
+    made = Image.new("L" if deep or frame.mode == "1" else "RGB", [-(-side // factor) for side in frame.size])
+    rows = max(1, _BAND_PIXELS // frame.width // factor) * factor
+    for top in range(0, frame.height, rows):
+        band = frame.crop((0, top, frame.width, min(top + rows, frame.height)))
+        band = _plain_band(band) if levels is None else _eight_bits(band, *levels)
+        made.paste(band.reduce(factor), (0, top // factor))
+    return made
+
+
+def _plain_band(band: Image.Image) -> Image.Image:
+    if band.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in band.info:
+        rgba = band.convert("RGBA")
         paper = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(paper, rgba).convert("RGB")
-    if frame.mode in {"1", "L"}:
-        return frame.convert("L")
-    return frame if frame.mode == "RGB" else frame.convert("RGB")
+    return band.convert("L" if band.mode == "1" else "RGB")
 
 
-def _eight_bits(frame: Image.Image) -> Image.Image:
-    """Scale 16 and 32 bit grey to 8 by what is in the picture; a plain conversion would clip nearly all to white.
+def _levels(frame: Image.Image) -> tuple[float, float]:
+    """Return what is black in 16 or 32 bit grey and how far it is to white, by what is in the picture.
 
-    Numbers with a fraction go from 0 to 1 where they are not more.
+    A plain conversion to 8 bits would clip nearly all to white. Numbers with a fraction go from 0 to 1 where they are
+    not more.
     """
     low, high = (float(value) for value in frame.getextrema())  # type: ignore[arg-type]  # one band: a pair of numbers
     if high > 255:
-        span = max(high - low, 1.0)
-    else:
-        low, span = 0.0, 1.0 if frame.mode == "F" and high <= 1 else 255.0
-    return frame.convert("F").point(lambda value: value * (255 / span) - low * 255 / span).convert("L")
+        return low, max(high - low, 1.0)
+    return 0.0, 1.0 if frame.mode == "F" and high <= 1 else 255.0
+
+
+def _eight_bits(band: Image.Image, low: float, span: float) -> Image.Image:
+    return band.convert("F").point(lambda value: value * (255 / span) - low * 255 / span).convert("L")
 
 
 def _slices(picture: Image.Image, limits: ImageLimits) -> list[Image.Image]:
@@ -278,12 +323,13 @@ def _blank_row(picture: Image.Image, place: int, reach: int) -> int:
 
 
 def _encoded(pictures: list[Image.Image], media_type: str, count: int, limits: ImageLimits) -> Prepared:
+    whole = count <= limits.max_pages and len(pictures) <= limits.max_pages
     pictures = pictures[: limits.max_pages]
     share = limits.max_bytes // len(pictures)
     if limits.max_sent_pixels is not None:
         pictures = _within(pictures, limits.max_sent_pixels)
     pages = tuple(_jpeg(picture, share, limits.jpeg_quality) for picture in pictures)
-    return Prepared(pages=pages, media_type=media_type, page_count=count)
+    return Prepared(pages=pages, media_type=media_type, page_count=count, whole=whole)
 
 
 def _within(pictures: list[Image.Image], most_pixels: int) -> list[Image.Image]:

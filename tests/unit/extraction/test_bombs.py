@@ -53,8 +53,24 @@ def test_a_pdf_that_unpacks_to_gigabytes_is_refused() -> None:
         b"4 0 obj\n<< /Filter /FlateDecode /Length %d >>\nstream\n%b\nendstream\nendobj\n"
         b"trailer << /Root 1 0 R >>\n%%%%EOF" % (len(page), page)
     )
-    with pytest.raises(Rejected, match="corrupt: the PDF breaks what draws it, or takes more than 256 MiB"):
+    with pytest.raises(Rejected, match="corrupt: it breaks what decodes it, or takes too much memory"):
         prepare(bomb, ImageLimits())
+
+
+def test_a_picture_that_needs_much_memory_is_decoded_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes out the same, and a task that runs out of memory loses the picture, not the worker."""
+    buffer = io.BytesIO()
+    Image.linear_gradient("L").convert("RGBA").save(buffer, "PNG")
+    here = prepare(buffer.getvalue(), ImageLimits())
+    monkeypatch.setattr(apart, "APART_BYTES", 1_000)
+    monkeypatch.setattr(apart, "prepare_here", None)
+    assert prepare(buffer.getvalue(), ImageLimits()) == here
+
+
+def test_noise_behind_a_signature_is_corrupt_and_not_cut_off() -> None:
+    """Whoever uploaded it would only upload it again."""
+    with pytest.raises(Rejected, match="corrupt"):
+        prepare(b"\xff\xd8\xff\xe0\xf5\xb1\x65\x22" + bytes(range(256)) * 50, ImageLimits())
 
 
 def test_a_jpeg_of_very_many_scans_is_refused() -> None:

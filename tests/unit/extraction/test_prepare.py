@@ -220,6 +220,40 @@ def test_a_long_till_roll_is_cut_into_legible_slices(length: int, most: int) -> 
     assert end.getpixel((100, end.height - 20)) < 60  # type: ignore[operator]  # one band: a number
 
 
+@pytest.mark.parametrize(("pages", "height", "whole"), [(2, 200, True), (3, 200, False), (2, 16_000, False)])
+def test_what_is_not_sent_is_said(pages: int, height: int, whole: bool) -> None:
+    """Of very many pages, or slices of one, the last ones are missing, and the total may stand there."""
+    first = paper(size=(400, height))
+    body = encoded(first, "TIFF", save_all=True, append_images=[paper()] * (pages - 1))
+    prepared = prepare(body, dataclasses.replace(LIMITS, max_pages=2, max_pixels=10_000_000))
+    assert prepared.whole == whole
+
+
+def test_memory_is_counted_as_the_decoder_takes_it() -> None:
+    """WebP's holds the picture four times, a JPEG of many scans as coefficients; each is refused before decoding."""
+    image = paper(size=(300, 400))
+    limits = dataclasses.replace(LIMITS, max_decoded_bytes=600_000)
+    large = [encoded(image, "WEBP"), encoded(image, "JPEG", progressive=True, subsampling=0)]
+    for body in large:
+        with pytest.raises(Rejected, match="too_many_pixels"):
+            prepare(body, limits)
+    for body in (encoded(image, "PNG"), encoded(image, "JPEG"), encoded(image, "JPEG", progressive=True)):
+        assert prepare(body, limits).pages
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "I;16"])
+def test_bands_leave_no_seams(mode: str) -> None:
+    """A picture that is brought into RGB piece by piece looks as if it had been done at once."""
+    grey = Image.linear_gradient("L").resize((1_100, 3_300))
+    image = Image.new("I;16", grey.size) if mode == "I;16" else grey.convert("RGB").convert(mode)
+    if mode == "I;16":
+        image.frombytes((np.asarray(grey).astype(np.uint16) * 257).tobytes())
+    (shown,) = opened(prepare(encoded(image, "PNG"), LIMITS))
+    column = np.asarray(shown.convert("L")).astype(int)[:, shown.width // 2]
+    wanted = np.asarray(grey.resize(shown.size)).astype(int)[:, shown.width // 2]
+    assert np.abs(column - wanted).max() <= 6
+
+
 def test_pages_of_a_tiff_are_pages() -> None:
     """A TIFF of three pages is three pictures."""
     body = encoded(paper(), "TIFF", save_all=True, append_images=[paper(), paper()])

@@ -5,7 +5,7 @@ from typing import Protocol as TypingProtocol
 
 from worker.errors import ReceiptsError
 from worker.extraction.prepare import Prepared
-from worker.receipts.receipt import Reading
+from worker.receipts.receipt import MOST_LEFT_OUT, Reading
 
 
 class UnusableAnswer(ReceiptsError):
@@ -37,6 +37,13 @@ class Ask:
     request: Request
     answer: bytes
     problem: str
+
+
+def naming_unsent_pages(reading: Reading, prepared: Prepared) -> Reading:
+    """Return `reading` with "pages" among what was left out where not all was sent: the total may stand there."""
+    if prepared.whole:
+        return reading
+    return reading.model_copy(update={"left_out": ("pages", *reading.left_out)[:MOST_LEFT_OUT]})
 
 
 class Protocol(TypingProtocol):
