@@ -26,6 +26,9 @@ DEFAULT_THRESHOLD: Final = 0.8
 UNSTATED: Final = 0.9
 """The confidence assumed for a field that the model read without saying how sure it is."""
 
+MISSING: Final = 0.06
+"""The weight of a date or a merchant that is missing: a total whose confidence is not stated bears one, not both."""
+
 LARGEST_TOTAL: Final = Decimal(100_000)
 """A total above this many units needs a look; where the units are small, above a thousand times as many."""
 
@@ -97,7 +100,7 @@ def _left_out(paths: Sequence[str]) -> Iterator[Finding]:
 def _date(receipt: Receipt, today: dt.date) -> Iterator[Finding]:
     date = receipt.purchase_date
     if date is None:
-        yield Finding("date_missing", "No date was read.", 0.05)
+        yield Finding("date_missing", "No date was read.", MISSING)
     elif date > today + dt.timedelta(days=1):  # it may be tomorrow already where the shop is
         yield Finding("date_in_future", f"The date {date} lies in the future.", 0.6)
     elif date < EARLIEST:
@@ -126,7 +129,7 @@ def _total(receipt: Receipt) -> Iterator[Finding]:
 def _merchant(receipt: Receipt) -> Iterator[Finding]:
     name = receipt.merchant.name
     if name is None:
-        yield Finding("merchant_missing", "No merchant was read.", 0.05)
+        yield Finding("merchant_missing", "No merchant was read.", MISSING)
     elif not any(letter.isalpha() for letter in name):
         yield Finding("merchant_no_name", "The merchant's name has no letter.", 0.2)
 
@@ -168,7 +171,7 @@ def _items_sum(receipt: Receipt) -> Iterator[Finding]:
     parts = (_taxes_sum(receipt), _or_zero(receipt.discount), _or_zero(receipt.tip))
     if not _reaches(sum(amounts, Decimal(0)), against, (*parts, *(-part for part in parts)), receipt.currency):
         name = "subtotal" if receipt.subtotal is not None else "total"
-        yield Finding(f"items_against_{name}", f"The items add up to {sum(amounts)}, the {name} is {against}.", 0.1)
+        yield Finding(f"items_against_{name}", f"The items add up to {sum(amounts)}, the {name} is {against}.", 0.15)
 
 
 def _charged_below(receipt: Receipt) -> Decimal:

@@ -68,6 +68,25 @@ def test_a_field_that_was_left_out_sends_the_record_to_review() -> None:
     assert decide(Reading(receipt=receipt(), confidence={"total": 1.0}), found) == "needs_review"
 
 
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({}, "extracted"),
+        ({"purchase_date": None}, "extracted"),
+        ({"merchant": {}}, "extracted"),
+        ({"purchase_date": None, "merchant": {}}, "needs_review"),
+        ({"items": [{"amount": "9"}, {"amount": "9"}]}, "needs_review"),
+        ({"subtotal": "10", "items": [{"amount": "9"}]}, "needs_review"),
+    ],
+)
+def test_a_model_that_states_no_confidence_is_believed_where_all_adds_up(
+    fields: dict[str, object], status: str
+) -> None:
+    """One honest null is no reason to look; a bare total, or items that give another one, are."""
+    found = check(receipt(**fields), today=TODAY)
+    assert decide(Reading(receipt=receipt(**fields)), found) == status
+
+
 def test_a_charge_below_the_subtotal_adds_up() -> None:
     """Items may go on below the subtotal, where the first of them add up to it and all of them lead to the total."""
     goods: list[dict[str, str]] = [{"amount": "20.00"}, {"amount": "16.00"}]
