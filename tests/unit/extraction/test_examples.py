@@ -1,0 +1,33 @@
+"""The answers that docs/models.md gives to copy, and its table of checks."""
+
+import datetime as dt
+import re
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from worker.extraction.protocols import ChatProtocol, ImageProtocol, Protocol, TextractProtocol
+from worker.receipts import checks
+from worker.receipts.checks import check, decide
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+@pytest.mark.parametrize("protocol", [ImageProtocol(), ChatProtocol(extra={}), TextractProtocol()])
+def test_an_answer_to_copy_is_read_and_believed(protocol: Protocol) -> None:
+    """Each is a whole receipt in its protocol, in which everything adds up."""
+    reading = protocol.read((DOCS / "models" / f"{protocol.name}-answer.json").read_bytes())
+    found = check(reading.receipt, today=dt.date(2026, 11, 25), left_out=reading.left_out)
+    assert (reading.receipt.merchant.name, reading.receipt.total) == ("Corner Shop", Decimal("12.34"))
+    assert reading.receipt.purchase_date == dt.date(2026, 5, 17)
+    assert found == ()
+    assert decide(reading, found) == "extracted"
+
+
+def test_the_table_of_checks_is_whole() -> None:
+    """Every check that the code has stands in the document, and no other."""
+    code = Path(checks.__file__).read_text("utf-8").replace("items_against_{name}", "items_against_total")
+    section = (DOCS / "models.md").read_text("utf-8").split("## What is believed")[1].split("\n## ")[0]
+    told = set(re.findall(r"`([a-z]+_[a-z_]+)`", section)) - {"needs_review"}
+    assert told - {"items_against_subtotal"} == set(re.findall(r'Finding\(\s*f?"(\w+)"', code))
