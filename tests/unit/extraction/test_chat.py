@@ -38,6 +38,7 @@ def completion(content: Any, *, finish: str = "stop", **more: Any) -> bytes:
         f'[THINK]perhaps {{"total": "1.00"}}[/THINK]{GOOD}',
         [{"type": "text", "text": GOOD}],
         f'{{"receipt": {GOOD}}}',
+        f'{{"receipt": [{GOOD}]}}',
     ],
     ids=[
         "bare",
@@ -49,6 +50,7 @@ def completion(content: Any, *, finish: str = "stop", **more: Any) -> bytes:
         "thinking in brackets",
         "parts",
         "wrapped",
+        "a list wrapped",
     ],
 )
 def test_the_json_is_found_wherever_it_stands(content: Any) -> None:
@@ -70,6 +72,8 @@ def test_the_predecessors_flat_answer_is_read() -> None:
     [
         ("$1,234.50", "1234.50"),
         ("12.30 EUR", "12.30"),
+        ("1,234.50-", "-1234.50"),
+        ("($1,234)", "-1234"),
         (12.3, "12.3"),
         ("-3", "-3"),
         (".50", "0.50"),

@@ -45,6 +45,7 @@ _UNOPENED: Final = re.compile(r"\A.*?[<\[]/(?:think|thinking|thought|reasoning)[
 _DAY_FIRST: Final = re.compile(r"(\d{1,2})[-.](\d{1,2})[-.](\d{4})")
 """Not with slashes: those are copied from the receipt, which may write the month first."""
 _AMOUNT: Final = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,2})?")
+_THOUSANDS: Final = re.compile(r"[^\d.,]*[1-9]\d{0,2}(,\d{3})+(\.\d+)?\D*")
 _NOTHING: Final = frozenset({"", "-", "null", "none", "n/a", "unknown", "not available", "00-00-0000"})
 _BRACE: Final = re.compile("[{}]")
 MOST_BRACES: Final = 10_000
@@ -52,7 +53,7 @@ MOST_BRACES: Final = 10_000
 MOST_WRAPPED: Final = 5
 """Lists and objects around the receipt's own."""
 _MONEY_FIELDS: Final = ("subtotal", "discount", "tip", "total", "unit_price", "amount", "net")
-_RECEIPT_NAMES: Final = frozenset({*Receipt.model_fields, "receipt", "storeName", "purchaseDate"})
+_RECEIPT_NAMES: Final = frozenset({*Receipt.model_fields, "storeName", "purchaseDate"})
 _LAST_FOUR: Final = re.compile(r"(?:.*\D|\d{9,15})?(\d{4})", re.DOTALL)
 _NOT_GUIDING: Final = frozenset({"title", "default", "maxLength"})
 Schema = Literal["receipt", "flat", "none"]
@@ -276,8 +277,6 @@ def _receipts(value: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
 
 def _receipt(found: dict[str, Any]) -> dict[str, Any]:
     """Return the object that has the receipt's fields, by their names and in their forms where that is clear."""
-    if isinstance(found.get("receipt"), dict):
-        found = found["receipt"]
     if {"storeName", "purchaseDate"} & found.keys():
         found = {
             "merchant": {"name": found.get("storeName")},
@@ -285,8 +284,6 @@ def _receipt(found: dict[str, Any]) -> dict[str, Any]:
             "total": found.get("total"),
             **{name: value for name, value in found.items() if name in Receipt.model_fields},
         }
-    if not Receipt.model_fields.keys() & found.keys():
-        raise UnusableAnswer("the JSON has none of a receipt's fields")
     try:
         return {name: _tolerant(value, name) for name, value in found.items() if name in Receipt.model_fields}
     except RecursionError as error:
@@ -320,9 +317,8 @@ def _iso_date(text: str) -> str:
 
 def _amount(text: str) -> str:
     """Return an amount without its currency sign and blanks; separators that could mean two things stay as they are."""
-    bare = re.sub(r"^[^\d.,-]+|[^\d]+$", "", text.replace("\u2212", "-").replace(" ", ""))
-    if re.fullmatch(r"-?[1-9]\d{0,2}(,\d{3})+(\.\d+)?", bare):
-        return bare.replace(",", "")  # thousands, as the prompt's own form has them
+    if _THOUSANDS.fullmatch(text.replace(" ", "")):  # with the sign before the decimals that the prompt asks for
+        return str(printed.amount(text, "."))
     return _number(text)
 
 
