@@ -40,4 +40,7 @@ class Overflow:
 
 
 def _short(receipt: Receipt) -> Receipt:
-    return receipt.model_copy(update={"items": (), "taxes": receipt.taxes[:50]})
+    """Return `receipt` without its items and, where those of a hostile model are large as well, its taxes."""
+    short = receipt.model_copy(update={"items": ()})
+    large = len(short.model_dump_json().encode()) > MOST_BYTES
+    return short.model_copy(update={"taxes": ()}) if large else short

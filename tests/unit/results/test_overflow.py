@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from tests.support.virtual import now, virtual
-from worker.receipts.receipt import Item, Reading, Receipt
+from worker.receipts.receipt import Item, Reading, Receipt, Tax
 from worker.receipts.record import ModelIdentity
 from worker.resilience.breaker import Breaker, BreakerPolicy
 from worker.resilience.dependency import Dependency, RetryPolicy
@@ -25,11 +25,12 @@ class Bucket:
         self.objects[f"{request['Bucket']}/{request['Key']}"] = request["Body"]
 
 
-@pytest.mark.parametrize("items", [0, 3_000])
-def test_an_answer_fits_a_row_and_loses_nothing(items: int) -> None:
+@pytest.mark.parametrize(("items", "taxes"), [(0, 0), (3_000, 2), (0, 50)])
+def test_an_answer_fits_a_row_and_loses_nothing(items: int, taxes: int) -> None:
     """The text that is stored is within the limit, and the whole receipt is in it or in the object that it names."""
     receipt = Receipt(
         total=Decimal("3.50"),
+        taxes=tuple(Tax(description="\u7a0e" * 2_000, amount=Decimal(number)) for number in range(taxes)),
         items=tuple(Item(description=f"item {number} " + "x" * 60, amount=Decimal(1)) for number in range(items)),
     )
     answer = Answer(
@@ -49,7 +50,7 @@ def test_an_answer_fits_a_row_and_loses_nothing(items: int) -> None:
         fitted = await Overflow(cast("Any", bucket), dependency).fit_answer(answer, bucket="b", sha256="0" * 64)
         kept = Answer.model_validate_json(fitted.text)
         assert len(fitted.text.encode()) <= MOST_BYTES
-        if items:
+        if items or taxes:
             assert kept.receipt_object is not None
             assert Receipt.model_validate_json(bucket.objects[kept.receipt_object]) == receipt
         else:
