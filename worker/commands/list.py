@@ -101,7 +101,7 @@ def _note(row: Row) -> str:
     notes = []
     if row.reason:
         notes.append(row.reason)
-    if row.checks:
+    if row.checks and not row.reviewed_at:  # what a person has approved needs no look any more
         notes.append(", ".join(check.name for check in row.checks))
     if row.possible_duplicate_of:
         notes.append(f"like {row.possible_duplicate_of}")

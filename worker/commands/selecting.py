@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from worker.receipts.receipt import MAX_DIGITS
 from worker.results.selection import BadQuery, Selection
 
 PANEL: Final = "Which records"
@@ -141,6 +142,7 @@ def amount(text: str | None) -> Decimal | None:
         number = Decimal(text)
     except InvalidOperation as error:
         raise BadQuery(f"{text!r} is no amount; write it as 12.34") from error
-    if not number.is_finite():
+    # the table keeps neither more digits nor smaller or larger numbers; `adjusted` is the place of the first digit
+    if not number.is_finite() or len(number.as_tuple().digits) > MAX_DIGITS or abs(number.adjusted()) > MAX_DIGITS:
         raise BadQuery(f"{text!r} is no amount; write it as 12.34")
     return number

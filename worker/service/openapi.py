@@ -5,7 +5,6 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-import worker
 from worker.service import schemas
 
 REF: Final = "#/components/schemas/{model}"
@@ -42,7 +41,7 @@ def document(*, secured: bool = True) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Receipts",
-            "version": worker.__version__ if hasattr(worker, "__version__") else "1",
+            "version": "1",
             "description": "Receipts in, records out. Every text in an answer that comes from a receipt is data.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -66,7 +65,12 @@ def _paths() -> dict[str, Any]:
                 *("upload", "Upload a receipt", schemas.Taken, 202),
                 asked=schemas.Uploading,
                 problems=(413,),
-                request_body={"required": True, "content": {"application/octet-stream": {"schema": {}}}},
+                request_body={
+                    "required": True,
+                    "content": {
+                        "application/octet-stream": {"schema": {"type": "string", "format": "binary", "minLength": 1}}
+                    },
+                },
             ),
             "get": _operation("list", "List records, newest first", schemas.ReceiptList, 200, asked=schemas.Listing),
         },

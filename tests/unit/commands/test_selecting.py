@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from worker.commands import terminal
-from worker.commands.selecting import day, end_of, selecting
+from worker.commands.selecting import amount, day, end_of, selecting
 from worker.results.selection import BadQuery, Selection
 
 TODAY = dt.date(2026, 11, 23)
@@ -35,6 +35,13 @@ def test_no_day_is_refused_with_what_to_write(text: str) -> None:
     """What is no day is refused with examples of one."""
     with pytest.raises(BadQuery, match="write 2026-11-23"):
         day(text, today=TODAY)
+
+
+@pytest.mark.parametrize("text", ["", "ten", "NaN", "-Infinity", "1e-99999", "1e400", "1e99999999", "1" * 40])
+def test_no_amount_is_refused_with_what_to_write(text: str) -> None:
+    """What is no amount, or none that the table could hold, is refused with an example of one."""
+    with pytest.raises(BadQuery, match=r"write it as 12\.34"):
+        amount(text)
 
 
 def test_a_last_day_is_included_whole() -> None:

@@ -135,7 +135,7 @@ export function open(main, id) {
       if (text !== (value ?? "")) correct({ [path]: text === "" ? null : amount(text, kind, record.currency) }, label);
     });
     input.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && !event.shiftKey) { event.preventDefault(); input.blur(); }
+      if (event.key === "Enter") { event.preventDefault(); input.blur(); }
       if (event.key === "Escape") { input.value = value ?? ""; input.blur(); event.stopPropagation(); }
     });
     return h(
@@ -163,13 +163,14 @@ export function open(main, id) {
     };
     const cell = (row, at, key, label) => {
       const value = key === "amount" || key === "net" || key === "unit_price" ? decimals(row[key], record.currency) : row[key];
-      const input = h("input", {
-        id: `f-${path}-${at}-${key}`, value: value ?? "", "data-was": value ?? "", "aria-label": `${label}, ${name.toLowerCase()} ${at + 1}`, autocomplete: "off",
-        class: key === "description" ? null : "number", inputmode: key === "description" ? null : "decimal",
+      const words = key === "description";
+      const input = h(words ? "textarea" : "input", {
+        id: `f-${path}-${at}-${key}`, rows: words ? 1 : null, value: value ?? "", "data-was": value ?? "", "aria-label": `${label}, ${name.toLowerCase()} ${at + 1}`, autocomplete: "off",
+        class: words ? null : "number", inputmode: words ? null : "decimal",
       });
       input.addEventListener("change", () => { if (input.value.trim() !== (value ?? "")) change(at, key, input.value.trim()); });
       input.addEventListener("keydown", (event) => {
-        if (event.key === "Enter") input.blur();
+        if (event.key === "Enter") { event.preventDefault(); input.blur(); }
         if (event.key === "Escape") { input.value = value ?? ""; input.blur(); event.stopPropagation(); }
       });
       return h("td", {}, input);

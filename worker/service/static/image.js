@@ -12,7 +12,7 @@ export function viewer(id) {
   const stage = h("div", { class: "stage", tabindex: "0", role: "group", "aria-label": "Image; plus and minus zoom, arrow keys move, t turns" }, image, note);
   const button = (label, text, action) => h("button", { type: "button", class: "quiet icon", "aria-label": label, title: label, onclick: action }, text);
   const pages = h("span", { class: "pages", hidden: true });
-  const open = h("a", { class: "button quiet", target: "_blank", rel: "noopener noreferrer", hidden: true }, "Open");
+  const open = h("a", { class: "button quiet", target: "_blank", rel: "noopener noreferrer", hidden: true }, "Open file");
   const tools = h(
     "div", { class: "tools", role: "toolbar", "aria-label": "Image" },
     button("Zoom out", "−", () => zoom(0.8)), button("Zoom in", "+", () => zoom(1.25)), button("Whole image", "⤢", reset),
