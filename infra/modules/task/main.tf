@@ -28,18 +28,20 @@ resource "aws_cloudwatch_log_group" "task" {
 }
 
 locals {
-  trust = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { Service = "ecs-tasks.amazonaws.com" }
-      Action    = "sts:AssumeRole"
-      Condition = {
-        StringEquals = { "aws:SourceAccount" = local.account_id }
-        ArnLike      = { "aws:SourceArn" = "arn:${local.partition}:ecs:${local.region}:${local.account_id}:*" }
-      }
-    }]
-  })
+  # ECS may take the role. For a task's own AWS documents how to narrow that; for the one that starts it no document says
+  # that ECS gives these keys (docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html and
+  # task_execution_IAM_role.html).
+  trust = {
+    Effect    = "Allow"
+    Principal = { Service = "ecs-tasks.amazonaws.com" }
+    Action    = "sts:AssumeRole"
+  }
+  of_this_account = {
+    Condition = {
+      StringEquals = { "aws:SourceAccount" = local.account_id }
+      ArnLike      = { "aws:SourceArn" = "arn:${local.partition}:ecs:${local.region}:${local.account_id}:*" }
+    }
+  }
 
   worker_statements = [
     {
@@ -196,7 +198,7 @@ locals {
 resource "aws_iam_role" "task" {
   name               = "${var.name}-task"
   description        = "What the process itself may do."
-  assume_role_policy = local.trust
+  assume_role_policy = jsonencode({ Version = "2012-10-17", Statement = [merge(local.trust, local.of_this_account)] })
 }
 
 resource "aws_iam_role_policy" "task" {
@@ -212,7 +214,7 @@ resource "aws_iam_role_policy" "task" {
 resource "aws_iam_role" "execution" {
   name               = "${var.name}-execution"
   description        = "What ECS may do to start the task: pull the image, write its logs, read its token."
-  assume_role_policy = local.trust
+  assume_role_policy = jsonencode({ Version = "2012-10-17", Statement = [local.trust] })
 }
 
 resource "aws_iam_role_policy" "execution" {
