@@ -278,11 +278,14 @@ class _Simulation:
 
     def _retry(self, ask: float, room_at: float) -> float:
         """Give the moment at which a throttled invocation is tried again and let in; count what was refused."""
-        waits = itertools.chain(RETRY_S, itertools.repeat(RETRY_S[-1]))
-        while ask < room_at:
-            ask += next(waits)
+        for wait in RETRY_S:
+            if ask >= room_at:
+                return ask
+            ask += wait
             self.throttles += 1
-        return ask
+        more = max(0, math.ceil((room_at - ask) / RETRY_S[-1]))
+        self.throttles += more
+        return ask + more * RETRY_S[-1]
 
     def _look(self, now_s: float) -> DataPoint:
         begun = len(self.ends)
