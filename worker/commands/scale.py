@@ -105,24 +105,36 @@ def simulate(
     min_tasks: MinTasks = 0,
     max_tasks: MaxTasks = 20,
     slots_per_task: Slots = WorkerModel().slots,
-    vcpu: Annotated[float, typer.Option(help="Of a task.")] = WorkerModel().vcpu,
-    memory_gb: Annotated[float, typer.Option(help="Of a task.")] = WorkerModel().memory_gb,
-    cpu_s_per_receipt: Annotated[float, typer.Option(help="CPU seconds.")] = WorkerModel().cpu_s_per_receipt,
+    vcpu: Annotated[float, typer.Option(help="vCPUs of a task.")] = WorkerModel().vcpu,
+    memory_gb: Annotated[float, typer.Option(help="Gigabytes of a task.")] = WorkerModel().memory_gb,
+    cpu_s_per_receipt: Annotated[
+        float, typer.Option(help="CPU seconds that a receipt costs a task.")
+    ] = WorkerModel().cpu_s_per_receipt,
     protection: Annotated[bool, typer.Option(help="Tasks that work are protected from scale-in.")] = True,
     invoke_s: Annotated[float, typer.Option(help="Mean seconds of an invocation.")] = EndpointModel().invoke_s,
     variation: Annotated[float, typer.Option(help="Of that time: deviation over mean.")] = EndpointModel().variation,
     concurrency: Annotated[int, typer.Option(help="Invocations an instance works on.")] = EndpointModel().concurrency,
-    min_instances: Annotated[int, typer.Option(help="Of the endpoint.")] = EndpointModel().min_instances,
-    max_instances: Annotated[int, typer.Option(help="Of the endpoint.")] = EndpointModel().max_instances,
-    instance_start_s: Annotated[float, typer.Option(help="Until an instance serves.")] = EndpointModel().start_s,
-    metric_delay_s: Annotated[int, typer.Option(help="Age of the newest data point.")] = Scenario().metric_delay_s,
+    min_instances: Annotated[
+        int, typer.Option(help="Instances that the endpoint starts with.")
+    ] = EndpointModel().min_instances,
+    max_instances: Annotated[
+        int, typer.Option(help="Instances that the endpoint may have.")
+    ] = EndpointModel().max_instances,
+    instance_start_s: Annotated[
+        float, typer.Option(help="Seconds until a new instance serves.")
+    ] = EndpointModel().start_s,
+    metric_delay_s: Annotated[
+        int, typer.Option(help="Age of an alarm's newest data point.")
+    ] = Scenario().metric_delay_s,
     queue_kept_awake: Annotated[
         bool, typer.Option(help="Something asks the queue for its attributes at least every six hours.")
     ] = True,
-    vcpu_hour: Annotated[float, typer.Option(help="US dollars.")] = Prices().vcpu_hour,
-    gb_hour: Annotated[float, typer.Option(help="US dollars.")] = Prices().gb_hour,
-    instance_hour: Annotated[float, typer.Option(help="US dollars.")] = Prices().instance_hour,
-    million_requests: Annotated[float, typer.Option(help="US dollars, SQS.")] = Prices().million_requests,
+    vcpu_hour: Annotated[float, typer.Option(help="US dollars, Fargate, us-east-1, March 2026.")] = Prices().vcpu_hour,
+    gb_hour: Annotated[float, typer.Option(help="US dollars, Fargate, us-east-1, March 2026.")] = Prices().gb_hour,
+    instance_hour: Annotated[
+        float, typer.Option(help="US dollars, ml.g6.2xlarge, us-west-2, 2026.")
+    ] = Prices().instance_hour,
+    million_requests: Annotated[float, typer.Option(help="US dollars, SQS, June 2026.")] = Prices().million_requests,
     seed: Annotated[int, typer.Option(help="The same seed gives the same numbers.")] = 1,
     picture: Annotated[Path | None, typer.Option(help="Draw into this .svg or .png file.")] = None,
     as_json: AsJson = False,

@@ -52,16 +52,17 @@ def test_a_full_fleet_drains_at_slots_over_time() -> None:
     assert min(run.result_s) == pytest.approx(4)
 
 
-def test_one_slot_waits_as_queueing_theory_says() -> None:
-    """A single server with constant service time and random arrivals (M/D/1) at 80 % waits twice its service time."""
+@pytest.mark.parametrize("variation", [0.0, 1.0])
+def test_one_slot_waits_as_queueing_theory_says(variation: float) -> None:
+    """A single server with random arrivals (M/G/1) waits as Pollaczek and Khinchine say: longer if its times vary."""
     scenario = Scenario(
-        worker=WorkerModel(slots=1, before_s=0.5, after_s=0.5, cpu_s_per_receipt=0),
-        endpoint=EndpointModel(invoke_s=3, variation=0),
+        worker=WorkerModel(slots=1, before_s=0, after_s=0, cpu_s_per_receipt=0),
+        endpoint=EndpointModel(invoke_s=4, variation=variation),
         notify_s=0,
     )
-    run = simulate(scenario, steady(0.2, hours=200), Fixed(tasks=1), length_s=200 * HOUR_S)
+    run = simulate(scenario, steady(0.15, hours=200), Fixed(tasks=1), length_s=200 * HOUR_S)
     wait_s = sum(run.result_s) / len(run.result_s) - 4
-    assert wait_s == pytest.approx(0.8 * 4 / (2 * (1 - 0.8)), rel=0.08)
+    assert wait_s == pytest.approx(0.6 * 4 * (1 + variation**2) / (2 * (1 - 0.6)), rel=0.08)
 
 
 def test_in_flight_is_rate_times_time() -> None:
