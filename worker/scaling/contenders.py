@@ -38,25 +38,31 @@ def contenders(policy: ScalingPolicy) -> dict[str, Callable[[], Autoscaler]]:
 
 def backlog_per_task(numbers: ScalingPlan) -> ApplicationAutoScaling:
     """Build what `receipts scale plan` recommends: steps out on the shortfall, steps in on a lasting surplus."""
-
-    def shortfall(point: DataPoint) -> float:
-        return math.ceil(_demand(numbers, point)) - point.desired
-
-    def surplus(point: DataPoint) -> float:
-        needed = math.ceil(ROOM_TO_SPARE * _demand(numbers, point))
-        return point.desired - max(needed, 1 if point.sent else 0)
-
     out = StepScaling(
-        shortfall, steps=numbers.steps, cooldown_s=numbers.cooldown_s, datapoints=numbers.scale_out_data_points
+        lambda point: shortfall(numbers, point),
+        steps=numbers.steps,
+        cooldown_s=numbers.cooldown_s,
+        datapoints=numbers.scale_out_data_points,
     )
     inward = StepScaling(
-        surplus,
+        lambda point: surplus(numbers, point),
         steps=numbers.steps,
         cooldown_s=numbers.cooldown_s,
         datapoints=numbers.scale_in_data_points,
         inward=True,
     )
     return ApplicationAutoScaling([out, inward], least=numbers.min_tasks, most=numbers.max_tasks)
+
+
+def shortfall(numbers: ScalingPlan, point: DataPoint) -> int:
+    """Work out what the plan's `shortfall_metric` says."""
+    return math.ceil(_demand(numbers, point)) - point.desired
+
+
+def surplus(numbers: ScalingPlan, point: DataPoint) -> int:
+    """Work out what the plan's `surplus_metric` says."""
+    needed = math.ceil(ROOM_TO_SPARE * _demand(numbers, point))
+    return point.desired - max(needed, 1 if point.sent else 0)
 
 
 def target_tracking(numbers: ScalingPlan) -> ApplicationAutoScaling:

@@ -64,6 +64,14 @@ def test_the_document_shows_the_committed_numbers(figures: ModuleType, numbers: 
     assert {profile: figures.digest(HERE / f"{profile}.svg") for profile in PROFILES} == numbers["pictures"], CURE
 
 
+def test_the_simulator_drains_as_the_real_worker_did() -> None:
+    """What `make calibrate` measured and what was simulated for it lie within a tenth of each other."""
+    runs = json.loads((HERE / "calibration.json").read_text("utf-8"))["runs"]
+    assert [run["workers"] for run in runs] == [1, 2]
+    for run in runs:
+        assert run["simulated_drain_s"] == pytest.approx(run["drain_s"], rel=0.1)
+
+
 def test_only_those_that_see_the_queue_itself_beat_ours(figures: ModuleType, numbers: Numbers) -> None:
     """At equal task-hours every policy on CloudWatch's data has a longer or equal 95 %: what the document claims."""
     longer = {

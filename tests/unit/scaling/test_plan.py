@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from worker.commands.scale import app
+from worker.scaling.autoscaling import DataPoint
+from worker.scaling.contenders import shortfall, surplus
 from worker.scaling.plan import MAX_STEPS, plan
 from worker.scaling.policy import Backlog, ScalingPolicy, desired_tasks
 
@@ -45,6 +47,16 @@ def test_the_two_alarms_never_fire_at_once(visible: int, in_flight: int, tasks: 
     numbers = plan(ScalingPolicy(receipt_s=4))
     found = {"visible": visible, "in_flight": in_flight, "tasks": tasks}
     assert evaluate(numbers.shortfall_metric, **found) < 1 or evaluate(numbers.surplus_metric, **found) < 1
+
+
+@given(st.integers(0, 100_000), st.integers(0, 3_000), st.integers(0, 200), st.integers(0, 2))
+def test_the_simulator_decides_by_the_same_metric_math(visible: int, in_flight: int, tasks: int, sent: int) -> None:
+    """What is simulated as ours is what the alarms that Terraform makes compute."""
+    numbers = plan(ScalingPolicy(receipt_s=3.7))
+    point = DataPoint(visible, in_flight, tasks, tasks, sent, None)
+    found = {"visible": visible, "in_flight": in_flight, "tasks": tasks, "sent": sent}
+    assert shortfall(numbers, point) == evaluate(numbers.shortfall_metric, **found)
+    assert surplus(numbers, point) == evaluate(numbers.surplus_metric, **found)
 
 
 @given(st.integers(1, 200))
