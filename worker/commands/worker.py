@@ -1,5 +1,6 @@
 """`receipts worker`: one worker process, as ECS runs it."""
 
+import contextlib
 import os
 import sys
 
@@ -14,6 +15,7 @@ def command() -> None:
 
     code = run(load())
     # Past the interpreter's own end, which would wait for a thread that still decodes a picture nobody wants any more.
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # nobody reads them any more
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)
