@@ -299,7 +299,9 @@ def _items(entries: Sequence[Entry]) -> list[tuple[Decimal, str, float]]:
         seen += 1
         last_row = row
     if seen >= 2 and last_row >= 0:
-        found.append((running, "items", 1.0))
+        last = rows[last_row].value
+        summed_up = seen > 2 and rows[last_row].kind is Kind.NONE and running == 2 * last  # its label was not read
+        found.append((last if summed_up else running, "items", 1.0))
     return found
 
 

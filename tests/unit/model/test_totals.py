@@ -309,6 +309,12 @@ Amt Due
   € 28.9 5
 NET TTL  27.31
 ---
+12.60
+KIOSK
+Apple  5.00
+Pear  7.60
+  12.60
+---
 5.00
 KEDAI
 Kopi  1.80
