@@ -249,6 +249,40 @@ async def test_what_is_being_written_survives_what_comes_back(console: Console, 
     assert errors == []
 
 
+async def test_lines_are_corrected_one_after_the_other(console: Console, browser: Browser) -> None:
+    """Lines are changed, added and removed; two changes at once are both kept; an empty new line is not."""
+    document = f"{console.aws.resources.bucket}/{QUIET}"
+    items = (Item(description="Milk", amount=Decimal("1.00")), Item(description="Bread", amount=Decimal("2.00")))
+    await put(console.aws, [record(1, document=document, said=receipt(1, items=items), status="needs_review")])
+    _, page, errors = await open_page(browser)
+
+    async def late(route: Any) -> None:
+        await asyncio.sleep(0.5)
+        await route.continue_()
+
+    await page.route("**/corrections", late)
+    await page.goto(f"{console.url}/console/#/review")
+    await page.get_by_role("link", name="Café Müller").click()
+    await page.get_by_label("Amount, items 1").fill("1,50")
+    await page.get_by_label("Description, items 2").fill("Rye bread")
+    await page.get_by_label("Description, items 2").press("Enter")
+    await expect(page.get_by_text("Corrected; the model read 2")).to_be_visible()
+    await page.wait_for_timeout(1_500)
+    await page.get_by_role("button", name="Add a line").first.click()
+    await expect(page.get_by_label("Description, items 3")).to_be_focused()
+    await page.keyboard.type("Eggs")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Items (3)")).to_be_visible()
+    await page.get_by_role("button", name="Add a line").first.click()
+    await page.get_by_role("button", name="Remove items 4").click()
+    await page.get_by_role("button", name="Remove items 1").click()
+    await expect(page.get_by_role("heading", name="Items (2)")).to_be_visible()
+    found = (await stored(console, document)).corrected
+    assert found is not None
+    assert [(item.description, item.amount) for item in found.items] == [("Rye bread", Decimal("2.00")), ("Eggs", None)]
+    assert errors == []
+
+
 async def test_what_has_no_shape_is_marked(console: Console, browser: Browser) -> None:
     """Control characters and those that turn the direction of reading stand as marks in names of files and shops."""
     name = "bill\u202egpj.exe\x1b[2J"

@@ -28,7 +28,7 @@ const MARKS = [["total", "total"], ["sum", "total"], ["date", "purchase_date"], 
   ["currency", "currency"], ["item", "items"], ["tax", "taxes"], ["subtotal", "subtotal"]];
 
 export function open(main, id) {
-  const state = { record: null, alive: true, saving: Promise.resolve() };
+  const state = { record: null, alive: true, saving: Promise.resolve(), draft: null };
   const back = shelf.view === "list" ? "#/" : `#/${shelf.view}`;
   const title = h("h1", {}, "…");
   const chip = h("span", { class: "chip" });
@@ -91,9 +91,9 @@ export function open(main, id) {
       ...GROUPS.slice(1).map(([name, fields]) => group(name, fields, record, marks)),
       about(record),
     );
-    const again = place?.id && document.getElementById(place.id);
-    again?.focus();
-    if (again?.matches("input, textarea") && again.type !== "date") again.setSelectionRange(place.from, place.to);
+    const same = place?.id ? document.getElementById(place.id) : null;
+    same?.focus();
+    if (same?.matches("input, textarea") && same.type !== "date") same.setSelectionRange(place.from, place.to);
   }
 
   side.addEventListener("focusout", ({ relatedTarget }) => {
@@ -132,7 +132,7 @@ export function open(main, id) {
     });
     input.addEventListener("change", () => {
       const text = CASE[path] ? input.value.trim()[CASE[path]]() : input.value.trim();
-      if (text !== (value ?? "")) correct({ [path]: text === "" ? null : amount(text, kind, record.currency) }, label);
+      if (text !== (value ?? "")) correct(() => ({ [path]: text === "" ? null : amount(text, kind, record.currency) }), label);
     });
     input.addEventListener("keydown", (event) => {
       if (event.key === "Enter") { event.preventDefault(); input.blur(); }
@@ -153,13 +153,21 @@ export function open(main, id) {
   }
 
   function lines(path, name, columns, record, marks) {
-    const rows = record[path] ?? [];
+    const saved = record[path];
+    const rows = state.draft === path ? [...saved, {}] : saved; // a line that is added is kept when it says something
     // A column that nothing was read for only takes room.
     columns = columns.filter(([key]) => key === "description" || key === "amount" || rows.some((row) => row[key] !== null && row[key] !== undefined));
+    // Lines are corrected together: each change is made to what the one before it left.
+    const edit = (how) => correct((now) => ({ [path]: how(now[path]) }), name);
     const change = (at, key, text) => {
-      const next = rows.map((row) => ({ ...row }));
-      next[at][key] = text === "" ? null : key === "description" ? text : amount(text, key === "amount" || key === "net" ? "money" : "number", record.currency);
-      correct({ [path]: next }, name);
+      const said = text === "" ? null : key === "description" ? text : amount(text, key === "amount" || key === "net" ? "money" : "number", record.currency);
+      if (at === saved.length) state.draft = null;
+      edit((lines) => Object.assign([...lines], { [at]: { ...lines[at], [key]: said } }));
+    };
+    const drop = (at) => {
+      if (at < saved.length) return edit((lines) => lines.filter((_, other) => other !== at));
+      state.draft = null;
+      return draw();
     };
     const cell = (row, at, key, label) => {
       const value = key === "amount" || key === "net" || key === "unit_price" ? decimals(row[key], record.currency) : row[key];
@@ -177,9 +185,13 @@ export function open(main, id) {
     };
     const remove = (at) => h(
       "td", { class: "tool" },
-      h("button", { type: "button", class: "quiet icon", "aria-label": `Remove ${name.toLowerCase()} ${at + 1}`, onclick: () => correct({ [path]: rows.filter((_, other) => other !== at) }, name) }, "×"),
+      h("button", { type: "button", class: "quiet icon", "aria-label": `Remove ${name.toLowerCase()} ${at + 1}`, onclick: () => drop(at) }, "×"),
     );
-    const add = h("button", { type: "button", class: "link", onclick: () => correct({ [path]: [...rows, { description: "…" }] }, name) }, "Add a line");
+    const add = h("button", { type: "button", class: "link", onclick: () => {
+      state.draft = path;
+      draw();
+      document.getElementById(`f-${path}-${saved.length}-description`)?.focus();
+    } }, "Add a line");
     const foot = h("div", { class: "field-note" }, add);
     if (path in record.corrections) {
       foot.append(
@@ -198,22 +210,23 @@ export function open(main, id) {
     ) : null;
     const mark = marks[path] ? h("p", { class: "mark" }, marks[path]) : null;
     if (!rows.length && !mark) return h("details", { class: "card" }, h("summary", {}, `${name}: none read`), foot);
-    return h("section", { class: `card ${mark ? "wrong" : ""}`, "aria-label": name }, h("h2", {}, `${name} (${rows.length})`), mark, table, foot);
+    return h("section", { class: `card ${mark ? "wrong" : ""}`, "aria-label": name }, h("h2", {}, `${name} (${saved.length})`), mark, table, foot);
   }
 
-  function correct(corrections, label) {
-    return change({ corrections }, `${label} corrected.`);
+  // `said` gives the corrections to a record.
+  function correct(said, label) {
+    return change((record) => ({ corrections: said(record) }), `${label} corrected.`);
   }
 
   function withdraw(path) {
-    return change({ withdraw: [path] }, "The model's reading is back.");
+    return change(() => ({ withdraw: [path] }), "The model's reading is back.");
   }
 
   // One after the other: each correction is made to the revision that the one before it left.
   function change(body, done) {
     state.saving = state.saving.then(async () => {
       try {
-        show(await call(`/receipts/${id}/corrections`, { method: "PATCH", body: { ...body, revision: state.record.revision } }));
+        show(await call(`/receipts/${id}/corrections`, { method: "PATCH", body: { ...body(state.record), revision: state.record.revision } }));
         say(done);
       } catch (error) {
         toast(error.message, { error: true });
