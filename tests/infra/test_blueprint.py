@@ -138,7 +138,7 @@ def test_target_tracking_is_the_plans_too(offline: Offline) -> None:
     expressions = {found["id"]: found["expression"] for found in specification["metrics"] if found["expression"]}
     assert target["target_value"] == wanted.backlog_per_task
     assert expressions == {"tasks": wanted.as_dict()["tasks_metric"], "backlog_per_task": wanted.backlog_metric}
-    assert _tasks(state) == (0, 5_000)
+    assert _tasks(state) == (0, wanted.max_tasks)
 
 
 def _plain(value: Any) -> Any:

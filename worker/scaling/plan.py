@@ -56,7 +56,7 @@ class ScalingPlan:
 
     min_tasks: int
     max_tasks: int
-    """The most that is of use: the endpoint may allow fewer tasks than the operator does."""
+    """The most that is of use: the endpoint or the queue may allow fewer tasks than the operator does."""
     backlog_per_task: float
     """Waiting messages that one task clears in time: the target value of target tracking."""
     in_flight_weight: float

@@ -21,6 +21,10 @@ MAX_TASKS = 5_000
 MAX_SLOTS = 1_000
 """More slots than this in one Python process is a mistake, not a plan."""
 
+MAX_IN_FLIGHT = 120_000
+"""Messages in flight of a standard queue; at that SQS hands out no more, and says nothing
+(https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html)."""
+
 _ROUNDING = 1e-9
 """Slots: a binary float that is this little above a whole number of tasks asks for no further task."""
 
@@ -95,11 +99,12 @@ class ScalingPolicy:
 
     @property
     def most_tasks(self) -> int:
-        """Tasks above which nothing is gained: `max_tasks`, or fewer where fewer keep the endpoint busy."""
-        if self.endpoint_receipts_per_s is None:
-            return self.max_tasks
-        fed = _tasks_for(self.endpoint_receipts_per_s * self.receipt_s, self.slots_used_per_task)
-        return max(self.min_tasks, min(self.max_tasks, max(fed, 1)))
+        """Tasks above which nothing is gained: `max_tasks`, or as many as the endpoint or the queue can keep busy."""
+        most = min(self.max_tasks, MAX_IN_FLIGHT // self.slots_per_task)
+        if self.endpoint_receipts_per_s is not None:
+            fed = _tasks_for(self.endpoint_receipts_per_s * self.receipt_s, self.slots_used_per_task)
+            most = min(most, max(fed, 1))
+        return max(self.min_tasks, most)
 
 
 def desired_tasks(backlog: Backlog, policy: ScalingPolicy) -> int:

@@ -83,7 +83,7 @@ def test_the_first_message_and_the_first_burst_leave_zero(visible: int, max_task
 @given(st.integers(1, 5_000))
 def test_steps_cover_every_shortfall_without_a_gap(max_tasks: int) -> None:
     """Steps join end to end, stay within AWS's limit, and add at least half of what is missing."""
-    steps = plan(ScalingPolicy(receipt_s=4, max_tasks=max_tasks)).steps
+    steps = plan(ScalingPolicy(receipt_s=4, slots_per_task=24, max_tasks=max_tasks)).steps
     assert len(steps) <= MAX_STEPS
     assert steps[0].from_tasks == 1
     assert steps[-1].to_tasks is None

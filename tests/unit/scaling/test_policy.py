@@ -100,6 +100,13 @@ def test_the_endpoint_bounds_the_fleet() -> None:
     assert desired_tasks(Backlog(visible=1_000_000, in_flight=64), policy) == 2
 
 
+def test_one_queue_bounds_the_fleet() -> None:
+    """SQS has 120,000 messages of a queue in flight at most: 3,750 tasks of 32 slots hold them all."""
+    policy = ScalingPolicy(receipt_s=4, slots_per_task=32, max_tasks=5_000)
+    assert policy.most_tasks == 3_750
+    assert desired_tasks(Backlog(visible=100_000_000, in_flight=120_000), policy) == 3_750
+
+
 def test_the_least_that_an_operator_asks_for_is_kept_beside_a_small_endpoint() -> None:
     """The minimum wins over the endpoint's bound."""
     assert ScalingPolicy(receipt_s=4, endpoint_receipts_per_s=1, min_tasks=5).most_tasks == 5
