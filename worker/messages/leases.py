@@ -6,6 +6,7 @@ extended in time is lost: the work is cancelled before it can write.
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -101,6 +102,7 @@ class LeaseKeeper:
         self._clock = clock
         self._leases: set[Lease] = set()
         self._earlier = asyncio.Event()
+        self._wakes_at = math.inf
 
     @property
     def policy(self) -> LeasePolicy:
@@ -121,7 +123,8 @@ class LeaseKeeper:
             received, now=max(asked_at, now - self._policy.margin_s / 2), policy=self._policy, clock=self._clock
         )
         self._leases.add(lease)
-        self._earlier.set()
+        if lease.due < self._wakes_at:  # which is rare: to look at all leases for each message would be dear
+            self._earlier.set()
         return lease
 
     async def close(self, lease: Lease) -> None:
@@ -144,9 +147,8 @@ class LeaseKeeper:
             await self.keep()
 
     def _pause(self) -> float | None:
-        if not self._leases:
-            return None
-        return max(0.01, min(lease.due for lease in self._leases) - self._clock())
+        self._wakes_at = min((lease.due for lease in self._leases), default=math.inf)
+        return max(0.01, self._wakes_at - self._clock()) if self._leases else None
 
     async def keep(self) -> None:
         """Extend what is due, and give up what is past saving."""
