@@ -103,9 +103,11 @@ def _tell_subtotals(cases: dict[Decimal, Case], entries: Sequence[Entry]) -> Non
     for before, after in _reduced(entries).items():
         cases[after].support["total less discount"] = 1.4
         cases[before].support.pop("items", None)
-    for before, after in _taxed(entries).items():
-        cases[after].support["total and taxes"] = 1.4
-        cases[before].support.pop("items", None)
+    for net, gross in _taxed(entries).items():
+        cases[gross].support["total and taxes"] = 1.4
+        cases[gross].label = max(cases[gross].label, cases[net].label)
+        cases[net].label = min(cases[net].label, _BY_KIND[Kind.SUBTOTAL])
+        cases[net].support.pop("items", None)
     for before, after in _tipped(entries).items():
         cases[after].support |= cases[before].support | {"total and tip": 1.4}
         cases[after].label = max(cases[after].label, cases[before].label)
@@ -218,22 +220,26 @@ def _reduced(entries: Sequence[Entry]) -> dict[Decimal, Decimal]:
 
 
 def _taxed(entries: Sequence[Entry]) -> dict[Decimal, Decimal]:
-    """Give what is called a total above the taxes, each with the total below that taxes and charges lead to."""
-    totals = [entry for entry in entries if entry.kind is Kind.TOTAL and entry.own and not entry.summary]
+    """Give what is called a total though taxes and charges are not in it, each with the sum that has them.
+
+    Above a total the taxes lead to it; a total below its taxes may also be what is left without them.
+    """
+    sums = [entry for entry in entries if entry.kind in {Kind.TOTAL, Kind.SUBTOTAL} and entry.own and not entry.summary]
     found = {}
-    for before, after in combinations(totals, 2):
+    for above, below in combinations(sums, 2):
         added = sum(
             (
                 entry.value
                 for entry in entries
                 if entry.kind in {Kind.TAX, Kind.SERVICE, Kind.ROUNDING}
                 and entry.own
-                and before.amount.row < entry.amount.row < after.amount.row
+                and above.amount.row < entry.amount.row < below.amount.row
             ),
             Decimal(0),
         )
-        if added > 0 and before.value + added == after.value:
-            found[before.value] = after.value
+        for net, gross in ((above, below), (below, above)):
+            if net.kind is Kind.TOTAL and added > 0 and net.value + added == gross.value:
+                found[net.value] = gross.value
     return found
 
 

@@ -309,6 +309,15 @@ Amt Due
   € 28.9 5
 NET TTL  27.31
 ---
+24.85
+ALE HOUSE
+Fish  9.95
+Pie  8.50
+2 Bitter  6.40
+Bar Total  24.85
+VAT @15%  3.24
+Net Total  21.61
+---
 12.60
 KIOSK
 Apple  5.00
