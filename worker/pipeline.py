@@ -22,7 +22,7 @@ from worker.errors import DependencyFault, Failed, LeaseLost, Malformed, Rejecte
 from worker.extraction.apart import prepare
 from worker.extraction.endpoint import Endpoint, Invoked
 from worker.extraction.memory import ByteBudget
-from worker.extraction.prepare import ImageLimits, Prepared
+from worker.extraction.prepare import ImageLimits, Prepared, refuse_undecodable
 from worker.hashed import Hashed
 from worker.job import Job, RecordMaker
 from worker.messages.outcomes import DeadLetter, Done, Outcome, Reject, Release, Retry, combine
@@ -312,9 +312,14 @@ class Pipeline:
         """Ask the endpoint and keep its answer at once; raise `_ClaimTaken` where the content is not ours any more."""
         assert prepared is not None  # noqa: S101 - what was not answered was prepared
         began = time.perf_counter()
-        invoked = await self._endpoint.read(
-            prepared, work=job.upload.document, before_call=lambda: self._keep_claim(job)
-        )
+        try:
+            invoked = await self._endpoint.read(
+                prepared, work=job.upload.document, before_call=lambda: self._keep_claim(job)
+            )
+        except Failed as error:
+            if error.reason == "model_refused":  # perhaps for what only decoding shows: then no other try will help
+                await asyncio.get_running_loop().run_in_executor(self._executor, refuse_undecodable, prepared)
+            raise
         self._stage(job, "invoke", began)
         job.attempts = invoked.attempts
         # It has been paid for: neither a stop nor a lost message must lose it.

@@ -10,7 +10,7 @@ import pytest
 from tests.component.emulators import Aws
 from tests.component.stage import CONCURRENT, empty, left, record, until, upload, working
 from tests.support.endpoint import FakeEndpoint, total_of
-from tests.support.pictures import picture
+from tests.support.pictures import broken_jpeg, picture
 
 
 async def test_an_upload_becomes_a_row(aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]) -> None:
@@ -152,6 +152,20 @@ async def test_a_failing_receipt_is_recorded_and_dead_lettered(
     assert found is not None
     assert (found.status, found.reason) == ("failed", "model_refused")
     assert found.receives == aws.blueprint.queue.max_receive_count
+
+
+async def test_a_picture_that_is_broken_inside_is_rejected_once_the_model_refuses_it(
+    aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]
+) -> None:
+    """A JPEG of a whole header and a whole end is passed on; when the model refuses it no other try helps."""
+    endpoint.fault = lambda: "ModelError:400"
+    async with working(fast):
+        await upload(aws, "broken.jpg", broken_jpeg())
+        found = await until(lambda: record(aws, "broken.jpg"))
+        await until(lambda: empty(aws))
+    assert (found.status, found.reason) == ("rejected", "corrupt")
+    assert await left(aws, aws.resources.dead_letter_url) == 0
+    assert endpoint.begun == 1
 
 
 async def test_a_stop_hands_back_what_is_not_done(aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]) -> None:

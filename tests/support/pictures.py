@@ -14,3 +14,10 @@ def picture(number: int, *, size: tuple[int, int] = (64, 64), kind: str = "JPEG"
     buffer = io.BytesIO()
     image.save(buffer, kind)
     return buffer.getvalue()
+
+
+def broken_jpeg() -> bytes:
+    """Return a JPEG whose first Huffman table makes no sense; header and end are as they should be."""
+    whole = picture(1)
+    lengths = whole.index(b"\xff\xc4") + 5
+    return whole[:lengths] + b"\xff" * 16 + whole[lengths + 16 :]

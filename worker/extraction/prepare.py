@@ -140,10 +140,24 @@ def prepare(data: bytes, limits: ImageLimits) -> Prepared:
     except Rejected:
         raise
     except Exception as error:
-        # For bytes that break off or make no sense Pillow's decoders raise anything, be it struct.error or KeyError.
-        ended = "truncat" in str(error).lower() or "end of" in str(error).lower()
-        truncated = ended and not _NO_SEGMENT.match(data)
-        raise Rejected("truncated" if truncated else "corrupt", "the picture cannot be decoded") from error
+        raise _undecodable(error, data) from error
+
+
+def refuse_undecodable(prepared: Prepared) -> None:
+    """Raise `Rejected` where a picture cannot be decoded: of one that was passed on only its header was looked at."""
+    for page in prepared.pages:
+        try:
+            with Image.open(io.BytesIO(page.data), formats=[PILLOW_FORMATS[page.media_type]]) as image:
+                image.load()
+        except Exception as error:
+            raise _undecodable(error, page.data) from error
+
+
+def _undecodable(error: Exception, data: bytes) -> Rejected:
+    """Return the refusal: for bytes that break off or make no sense Pillow's decoders raise anything, even KeyError."""
+    ended = "truncat" in str(error).lower() or "end of" in str(error).lower()
+    truncated = ended and not _NO_SEGMENT.match(data)
+    return Rejected("truncated" if truncated else "corrupt", "the picture cannot be decoded")
 
 
 def _prepare_image(data: bytes, media_type: str, limits: ImageLimits) -> Prepared:
