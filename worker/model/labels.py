@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 
 from worker.model.words import Vocabulary, data, words
 
@@ -50,7 +50,7 @@ def vocabulary() -> Vocabulary:
     return Vocabulary(data("words.toml"))
 
 
-@cache
+@lru_cache(maxsize=10_000)
 def label(text: str) -> Label:
     """Say what the words of `text` announce for the amount that follows them.
 

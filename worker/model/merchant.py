@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import cache
+from functools import cache, lru_cache
 from statistics import median
 from typing import Any, Final
 
@@ -69,7 +69,7 @@ def _has(name: str, text: str) -> bool:
     return _patterns()[name].search(text) is not None
 
 
-@cache
+@lru_cache(maxsize=2_000)
 def _is_noise(text: str) -> bool:
     """Say whether a line is about something else than a name: by a word that no name has, or as a label is written."""
     if _has("noise", text) or any(near(word, known) for word in words(text) for known in _misread()):
