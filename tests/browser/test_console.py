@@ -246,6 +246,9 @@ async def test_what_is_being_written_survives_what_comes_back(console: Console, 
     await expect(total).to_have_value("7.00")
     found = await stored(console, f"{console.aws.resources.bucket}/{QUIET}")
     assert found.corrections == {"total": "7", "currency": "USD"}
+    await page.get_by_role("button", name="Take back").last.press("Enter")
+    await expect(currency).to_have_value("EUR")
+    await expect(currency).to_be_focused()
     assert errors == []
 
 
@@ -275,8 +278,9 @@ async def test_lines_are_corrected_one_after_the_other(console: Console, browser
     await expect(page.get_by_role("heading", name="Items (3)")).to_be_visible()
     await page.get_by_role("button", name="Add a line").first.click()
     await page.get_by_role("button", name="Remove items 4").click()
-    await page.get_by_role("button", name="Remove items 1").click()
+    await page.get_by_role("button", name="Remove items 1").press("Enter")
     await expect(page.get_by_role("heading", name="Items (2)")).to_be_visible()
+    await expect(page.get_by_role("button", name="Remove items 1")).to_be_focused()
     found = (await stored(console, document)).corrected
     assert found is not None
     assert [(item.description, item.amount) for item in found.items] == [("Rye bread", Decimal("2.00")), ("Eggs", None)]

@@ -80,7 +80,9 @@ export function open(main, id) {
     const at = side.contains(document.activeElement) ? document.activeElement : null;
     state.stale = at?.matches("input, textarea") && (at.type === "date" || at.value !== at.dataset.was);
     if (state.stale) return;
-    const place = at && { id: at.id, from: at.selectionStart, to: at.selectionEnd };
+    // A button that goes away leaves the keyboard at the field that it belongs to.
+    const near = at?.closest(".field, section, details")?.querySelector("input, textarea");
+    const place = at && { id: at.id, near: near?.id, from: at.selectionStart, to: at.selectionEnd };
     replace(
       side,
       ...banners(record),
@@ -92,7 +94,7 @@ export function open(main, id) {
       about(record),
     );
     const same = place?.id ? document.getElementById(place.id) : null;
-    same?.focus();
+    (same ?? document.getElementById(place?.near))?.focus({ preventScroll: true });
     if (same?.matches("input, textarea") && same.type !== "date") same.setSelectionRange(place.from, place.to);
   }
 
@@ -125,11 +127,12 @@ export function open(main, id) {
     } else if (doubtful) notes.push(h("span", { class: "mark" }, `Only ${percent(sure)} sure`));
     const noteId = `${inputId}-note`;
     const input = h(kind === "long" ? "textarea" : "input", {
-      id: inputId, rows: kind === "long" ? 1 : null, value: value ?? "", "data-was": value ?? "", autocomplete: "off", spellcheck: "false",
+      id: inputId, rows: kind === "long" ? 1 : null, value: value ?? "", autocomplete: "off", spellcheck: "false",
       type: kind === "long" ? null : kind === "date" ? "date" : "text", inputmode: kind === "money" ? "decimal" : null,
       placeholder: "not read", class: kind === "money" ? "number" : null,
       "aria-describedby": notes.length ? noteId : null, "aria-invalid": mark && !fixed ? "true" : null,
     });
+    input.dataset.was = input.value;
     input.addEventListener("change", () => {
       const text = CASE[path] ? input.value.trim()[CASE[path]]() : input.value.trim();
       if (text !== (value ?? "")) correct(() => ({ [path]: text === "" ? null : amount(text, kind, record.currency) }), label);
@@ -173,9 +176,10 @@ export function open(main, id) {
       const value = key === "amount" || key === "net" || key === "unit_price" ? decimals(row[key], record.currency) : row[key];
       const words = key === "description";
       const input = h(words ? "textarea" : "input", {
-        id: `f-${path}-${at}-${key}`, rows: words ? 1 : null, value: value ?? "", "data-was": value ?? "", "aria-label": `${label}, ${name.toLowerCase()} ${at + 1}`, autocomplete: "off",
+        id: `f-${path}-${at}-${key}`, rows: words ? 1 : null, value: value ?? "", "aria-label": `${label}, ${name.toLowerCase()} ${at + 1}`, autocomplete: "off",
         class: words ? null : "number", inputmode: words ? null : "decimal",
       });
+      input.dataset.was = input.value;
       input.addEventListener("change", () => { if (input.value.trim() !== (value ?? "")) change(at, key, input.value.trim()); });
       input.addEventListener("keydown", (event) => {
         if (event.key === "Enter") { event.preventDefault(); input.blur(); }
@@ -185,7 +189,7 @@ export function open(main, id) {
     };
     const remove = (at) => h(
       "td", { class: "tool" },
-      h("button", { type: "button", class: "quiet icon", "aria-label": `Remove ${name.toLowerCase()} ${at + 1}`, onclick: () => drop(at) }, "×"),
+      h("button", { type: "button", id: `x-${path}-${at}`, class: "quiet icon", "aria-label": `Remove ${name.toLowerCase()} ${at + 1}`, onclick: () => drop(at) }, "×"),
     );
     const add = h("button", { type: "button", class: "link", onclick: () => {
       state.draft = path;
