@@ -125,7 +125,9 @@ _RULES: tuple[_Rule, ...] = (
 
 
 def _counts(said: _Said) -> bool:
-    """Tell "Total Qty" from "Total 3 items"."""
+    """Tell "Total Qty" from "Total 3 items" and from "Subtotal (Qty 4)", which has its count already."""
+    if ("total" in said or "sub" in said) and any(map(str.isdigit, said.spoken[said.at["count"] + 1 :])):
+        return False
     if "total" not in said:
         return True
     between = said.spoken[said.at["total"] : said.at["count"]]

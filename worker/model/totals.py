@@ -22,6 +22,9 @@ _BY_SUMS: Final = {1: 0.95, 2: 0.98}
 """How sure a total is that one sum confirms, or several."""
 
 _PAID: Final = frozenset({"cash less change", "card", "paid", "rounded"})
+_CASH_LESS_CHANGE: Final = 2.0
+_NOT_PAID: Final = 0.7
+"""What is left of the confidence where cash less change is another amount."""
 _ONLY_SUBTOTAL: Final = 0.8
 """What is left of the confidence in what only "subtotal" names: the total below it may not have been read."""
 
@@ -158,7 +161,7 @@ def _support(entries: Sequence[Entry]) -> list[tuple[Decimal, str, float]]:
         by_kind[entry.kind].append(entry)
     for change in (*by_kind[Kind.CHANGE], *_balances(by_kind)):
         found += [
-            (abs(cash.value) - abs(change.value), "cash less change", 2.0)
+            (abs(cash.value) - abs(change.value), "cash less change", _CASH_LESS_CHANGE)
             for cash in (*by_kind[Kind.CASH], *by_kind[Kind.PAID], *by_kind[Kind.CARD])
             if cash.value and abs(cash.value) > abs(change.value) and cash.amount.row <= change.amount.row + 2
         ]
@@ -327,5 +330,8 @@ def _confidence(ranked: Sequence[Case]) -> float:
         sure *= max(0.3, 1 - 6 * max(0.0, 0.97 - best.score))
     if best.subtotal and not best.total and not best.support.keys() & _PAID:
         sure *= _ONLY_SUBTOTAL
+    paid = [case for case in ranked if case.support.get("cash less change") == _CASH_LESS_CHANGE]
+    if paid and best not in paid:
+        sure *= _NOT_PAID
     lead = best.points - (ranked[1].points if len(ranked) > 1 else 0.0)
     return sure * (0.75 if lead < 0.4 else 0.92 if lead < 0.9 else 1.0)
