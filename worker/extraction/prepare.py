@@ -49,6 +49,8 @@ _NO_SEGMENT: Final = re.compile(rb"\xff\xd8\xff[\xe0-\xef]..(?![A-Za-z]{3})", re
 """A JPEG's first segment, if it is an application's, begins with its name: what has none is noise, not cut off."""
 _PEAK_BYTES: Final = {"WEBP": 16, "AVIF": 9, "HEIF": 7}
 """Bytes a pixel that these decoders hold at their peak, measured with 59 megapixels."""
+_NO_MATTER_BYTES: Final = 128 * 1024 * 1024
+"""No limit is as low, so that the scans of a picture which takes no more, whatever they are, need not be counted."""
 _BAND_PIXELS: Final = 1_000_000
 """So many pixels are brought into RGB at a time: some modes need several copies for it."""
 EXIF_ORIENTATION: Final = 0x0112
@@ -225,10 +227,12 @@ def _decoding_bytes(image: Image.Image, data: bytes) -> int:
     """
     pixels = image.width * image.height
     if image.format in DRAFTED:
-        if len(START_OF_SCAN.findall(data)) < 2 and not image.info.get("progressive"):
-            return 0
         sampled = [int(across) * int(down) for _, across, down, _ in getattr(image, "layer", [])]
-        return 2 * pixels * sum(sampled) // max(sampled, default=1)
+        held = 2 * pixels * sum(sampled) // max(sampled, default=1)
+        if held <= _NO_MATTER_BYTES:
+            return held
+        several = image.info.get("progressive") or len(START_OF_SCAN.findall(data)) > 1
+        return held if several else 0
     return pixels * _PEAK_BYTES.get(image.format or "", 1 if image.mode in {"1", "L", "P"} else 4)
 
 
