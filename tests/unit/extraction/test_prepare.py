@@ -50,7 +50,7 @@ WHOLE = [
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_any_bytes_are_prepared_or_rejected(data: st.DataObject) -> None:
     """A file that breaks off or has wrong bytes anywhere is read or refused, never an error of another kind."""
     body = bytearray(data.draw(st.sampled_from(WHOLE)))
@@ -76,7 +76,7 @@ def test_every_kind_becomes_pictures_that_fit(body: bytes) -> None:
 
 
 @given(st.integers(16, 1_200), st.integers(16, 1_200))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_pages_keep_to_the_limits(width: int, height: int) -> None:
     """No side and no sum of bytes is larger than the limits, whatever the proportions."""
     prepared = prepare(encoded(paper(size=(width, height)), "PNG"), LIMITS)

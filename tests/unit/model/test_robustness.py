@@ -18,7 +18,7 @@ places = st.tuples(st.floats(-50, 3_000), st.floats(-50, 3_000), st.floats(1, 30
 lines = st.builds(lambda text, place: line(text, place[0], place[1], height=place[2], score=place[3]), texts, places)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.lists(lines, max_size=14), max_size=3))
 def test_whatever_ocr_returns_there_is_a_reading(pages: list[list[object]]) -> None:
     """No text at no place breaks the reader, and its answer is one that a worker accepts."""

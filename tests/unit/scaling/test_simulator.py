@@ -73,7 +73,7 @@ def test_in_flight_is_rate_times_time() -> None:
     assert sum(inside) / len(inside) == pytest.approx(3 * mean_s, rel=0.05)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(0, 120), min_size=1, max_size=40),
     st.sampled_from(sorted(contenders(ScalingPolicy(receipt_s=4)))),
