@@ -86,6 +86,8 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     if unknown := set(options.figures) - set(FIGURES):
         parser.error(f"no such figure: {', '.join(sorted(unknown))}; there are {', '.join(FIGURES)}")
+    if options.runs is not None and options.runs < 1:
+        parser.error(f"--runs must be at least 1, not {options.runs}")
     return options
 
 
