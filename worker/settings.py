@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     # Messages
     visibility_s: Seconds = Field(120, description="Time that a message is ours before it must be extended, seconds.")
     heartbeat_s: Seconds = Field(30, description="Time between two extensions of a message, seconds.")
-    receive_wait_s: int = Field(20, ge=0, le=20, description="Long poll of ReceiveMessage, seconds.")
+    receive_wait_s: int = Field(20, ge=1, le=20, description="Long poll of ReceiveMessage, seconds.")
     max_receive_count: int | None = Field(
         None,
         ge=1,

@@ -398,7 +398,7 @@ async def test_an_answer_that_never_ends_is_a_time_out(
         return reply
 
     reasons = []
-    settings = Settings(call_timeout_s=0.5, endpoint_timeout_s=0.5, receive_wait_s=0, direct_calls=direct)
+    settings = Settings(call_timeout_s=0.5, endpoint_timeout_s=0.5, receive_wait_s=1, direct_calls=direct)
     async with SignedAws({"one": ONE}, trickle).serve() as server:
         signed_environment(server.url)
         async with clients(settings) as opened, asyncio.timeout(20):

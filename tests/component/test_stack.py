@@ -163,6 +163,7 @@ async def test_data_outlives_the_stack(pictures: Callable[[int], list[Path]], tm
             }
             head = await stack.clients.s3.head_object(Bucket=sent.bucket, Key=sent.key)
             assert head["VersionId"] == sent.version.version_id
+            assert stack.resources.queue_url.startswith(stack.clients.sqs.meta.endpoint_url)
             (again,) = await send(stack, pictures(1))
             assert (await answered(stack, [again]))[sent.document].revision == 2
     assert len(container.seen) == 1

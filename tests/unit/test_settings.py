@@ -19,6 +19,7 @@ from worker.settings import HAND_BACK_S, Settings, load
         ({"max_side": 9_000, "max_tall_side": 8_000}, "RECEIPTS_MAX_SIDE"),
         ({"upload_limit_mib": 97, "memory_mib": 96}, "RECEIPTS_UPLOAD_LIMIT_MIB"),
         ({"receive_wait_s": 21}, "RECEIPTS_RECEIVE_WAIT_S"),
+        ({"receive_wait_s": 0}, "RECEIPTS_RECEIVE_WAIT_S"),
         ({"protocol": "telepathy"}, "RECEIPTS_PROTOCOL"),
         ({"max_in_flight": "many"}, "RECEIPTS_MAX_IN_FLIGHT"),
         ({"queue_url": "garbage"}, "RECEIPTS_QUEUE_URL"),

@@ -31,7 +31,7 @@ async def _examine(*, quiet: bool) -> "list[Finding]":
     from worker.commands.checkup.finding import Finding, Patient
     from worker.settings import load
 
-    settings = load(receive_wait_s=0)
+    settings = load(receive_wait_s=1)
     opening = session()
     if opening.region_name is None:  # no client can be made without one
         findings = [Finding(check="region", status="failed", detail="no region is set", cure="Set AWS_REGION.")]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
+from yarl import URL
 
 from worker.blueprint import (
     Blueprint,
@@ -67,13 +68,18 @@ async def _queues(sqs: "SQSClient", queue: QueueBlueprint, *, policy: dict[str, 
 async def _queue(sqs: "SQSClient", name: str, attributes: dict[str, str]) -> str:
     """Make a queue, or give one that is there these attributes: CreateQueue refuses to change them."""
     try:
-        url = (await sqs.get_queue_url(QueueName=name))["QueueUrl"]
+        url = _here(sqs, (await sqs.get_queue_url(QueueName=name))["QueueUrl"])
     except ClientError as error:
         if "NonExistentQueue" not in error.response["Error"]["Code"]:
             raise
         return (await sqs.create_queue(QueueName=name, Attributes=_plain(attributes)))["QueueUrl"]
     await sqs.set_queue_attributes(QueueUrl=url, Attributes=_plain(attributes))
     return url
+
+
+def _here(sqs: "SQSClient", url: str) -> str:
+    """Return a kept queue's address as it is now: an emulator's state has the port that it was made on."""
+    return str(URL(sqs.meta.endpoint_url).with_path(URL(url).path))
 
 
 def _plain(attributes: dict[str, str]) -> Any:

@@ -80,8 +80,8 @@ variable "receive_wait_s" {
   default     = 20
 
   validation {
-    condition     = var.receive_wait_s >= 0 && var.receive_wait_s <= 20
-    error_message = "receive_wait_s must be between 0 and 20 seconds."
+    condition     = var.receive_wait_s >= 1 && var.receive_wait_s <= 20
+    error_message = "receive_wait_s must be between 1 and 20 seconds."
   }
 }
 
