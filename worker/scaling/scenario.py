@@ -25,7 +25,7 @@ class WorkerModel:
     """Check and store, after it has answered."""
     vcpu: float = 0.5
     memory_gb: float = 1.0
-    cpu_s_per_receipt: float = 0.013
+    cpu_s_per_receipt: float = 0.009
     """CPU seconds of a picture of 200 KB that passes through, as tests/benchmarks/calibration.py measured it; a photo
     of 12 megapixels, which has to be made smaller, adds 0.1 to 0.25."""
     idle_cpu_share: float = 0.01
