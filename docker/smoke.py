@@ -39,7 +39,7 @@ READ_LIMIT_S: Final = 300.0
 STOP_TIMEOUT_S: Final = 30
 """ECS' default; the worker's RECEIPTS_STOP_TIMEOUT_S has the same."""
 # S108 warns of names in a directory that others share; this /tmp is the container's own and empty.
-HARDENED: Final = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")  # noqa: S108
+HARDENED: Final = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")  # noqa: S108 - the container's own
 LOOK_S: Final = 0.02
 
 

@@ -121,7 +121,7 @@ def tuned_rows(profile: str) -> list[Figures]:
         name = f"{least} to {most} tasks, {busy:.0%} busy, {latency_s} s, in after {minutes} min"
         numbers = plan(policy, scale_in_minutes=minutes)
         # The default binds the loop's value now; mypy cannot infer a lambda that has one.
-        policies[name] = lambda numbers=numbers: backlog_per_task(numbers)  # type: ignore[misc]
+        policies[name] = lambda numbers=numbers: backlog_per_task(numbers)  # type: ignore[misc]  # mypy cannot infer a default
     return [_row(o) for o, _ in _compare(f"{profile}, ours tuned", scenario, counts_a_minute(profile), policies)]
 
 
@@ -195,7 +195,7 @@ def fill(document: str, numbers: Figures) -> str:
     for name, table in tables.items():
         pattern = rf"(<!-- figures: {re.escape(name)} -->\n).*?(<!-- end -->)"
         # The default binds the loop's value now; mypy cannot infer a lambda that has one.
-        document, found = re.subn(pattern, lambda m, t=table: f"{m[1]}{t}{m[2]}", document, flags=re.DOTALL)  # type: ignore[misc]
+        document, found = re.subn(pattern, lambda m, t=table: f"{m[1]}{t}{m[2]}", document, flags=re.DOTALL)  # type: ignore[misc]  # mypy cannot infer a default
         if found != 1:
             raise ValueError(f"{DOCUMENT.name} has {found} places for the table {name!r}; it must have one")
     return document

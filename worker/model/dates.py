@@ -210,7 +210,7 @@ def _days(options: list[tuple[str, str, str, str]]) -> list[tuple[dt.date, Order
         number = int(year) + (0 if len(year) == 4 else 2000 if int(year) < 80 else 1900)
         number -= _BUDDHIST if number > 2500 else 0
         try:
-            days.append((dt.date(number, int(month), int(day)), order))  # type: ignore[arg-type]
+            days.append((dt.date(number, int(month), int(day)), order))  # type: ignore[arg-type]  # one of the literals
         except ValueError:
             continue
     return days

@@ -231,7 +231,7 @@ class ResultsStore:
         """Return the row that made the condition fail, empty where the reply does not have it; else raise."""
         if error.response.get("Error", {}).get("Code") != CONDITION_FAILED:
             raise error
-        return from_attributes(dict(error.response).get("Item") or {})  # type: ignore[arg-type]
+        return from_attributes(dict(error.response).get("Item") or {})  # type: ignore[arg-type]  # the stubs lack Item
 
     async def _or_read(self, row: dict[str, Any] | None, document: str) -> dict[str, Any] | None:
         """Return `row`, read from the table where a failed condition did not show it."""
