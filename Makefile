@@ -50,9 +50,10 @@ chaos: $(VENV)/.dev ## break the promises: 2,000 uploads in a storm, an endpoint
 bench: $(VENV)/.dev ## measure speed, CPU and memory, some 25 minutes: build/bench.json (ARGS=--quick, or ARGS="cpu --runs 3")
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
-check: $(VENV)/.dev ## format, lint, types and the tests: what CI runs
+check: $(VENV)/.dev ## format, lint, imports, types and the tests: what CI runs
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports
 	@$(BIN)/mypy
 	@$(TESTS) --cov --cov-report=term:skip-covered $(ARGS)
 
@@ -61,14 +62,15 @@ format: $(VENV)/.dev ## put the code in its format
 	@$(BIN)/ruff check --fix .
 
 # One resolution: dev.lock has everything, the smaller files are held to its versions.
-UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	--override requirements/overrides.txt setup.cfg
+UV_LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	--override requirements/overrides.txt
+UV_COMPILE := $(UV_LOCK) setup.cfg
 LESS := requirements/build.in -c requirements/dev.lock
 lock: | $(BIN)/python ## resolve the lock files anew (ARGS=--upgrade for the newest versions)
 	@test -x $(BIN)/uv || $(PIP) install uv
-	@$(UV_COMPILE) requirements/build.in --extra local --extra model --extra analysis --extra dev $(ARGS) -o requirements/dev.lock
-	@$(UV_COMPILE) $(LESS) --extra local --extra model -o requirements/run.lock
-	@$(UV_COMPILE) $(LESS) --extra model -o requirements/model.lock
+	@$(UV_COMPILE) requirements/build.in --extra local --extra reader --extra analysis --extra dev $(ARGS) -o requirements/dev.lock
+	@$(UV_COMPILE) $(LESS) --extra local --extra reader -o requirements/run.lock
+	@$(UV_LOCK) requirements/reader.in -c requirements/dev.lock -o requirements/reader.lock
 	@$(UV_COMPILE) $(LESS) -o requirements/worker.lock
 
 # checkov has an environment of its own: its pins and ours would fight.
@@ -96,7 +98,7 @@ BUILD = $(PODMAN) build $(if $(findstring podman,$(PODMAN)),--format docker) $(P
 	--build-arg BASE=$(BASE) --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 images: ## build the worker's and the model's image (docker/README.md)
 	$(BUILD) -f docker/worker.Dockerfile -t receipts-worker .
-	$(BUILD) -f docker/model.Dockerfile -t receipts-model .
+	$(BUILD) -f docker/reader.Dockerfile -t receipts-reader .
 
 smoke: $(VENV)/.run ## run both images against the embedded stack, the worker at 0.25 CPU and 512 MiB, and say what was seen
 	@$(BIN)/python docker/smoke.py --engine $(PODMAN) $(ARGS)

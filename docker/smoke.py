@@ -23,10 +23,10 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
-from worker import uploads
-from worker.local.samples import sample_files
-from worker.local.stack import Stack, free_port
-from worker.results.waiting import wait_for
+from worker.aws import uploads
+from worker.results.polling import wait_for
+from worker.workbench.local.samples import sample_files
+from worker.workbench.local.stack import Stack, free_port
 
 if TYPE_CHECKING:
     from worker.receipts.record import Record
@@ -298,7 +298,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engine", default="podman", help="podman or docker")
     parser.add_argument("--worker", default="receipts-worker", metavar="IMAGE")
-    parser.add_argument("--model", default="receipts-model", metavar="IMAGE", help="empty: the model of this checkout")
+    parser.add_argument("--model", default="receipts-reader", metavar="IMAGE", help="empty: the model of this checkout")
     given = parser.parse_args()
     seen = Sightings()
     try:

@@ -20,7 +20,7 @@ usage() {
 here=$(cd "$(dirname "$0")" && pwd)
 [[ ${1:-} == express || ${1:-} == custom ]] || usage
 vars=${2:-}
-receipt=${3:-$here/../worker/local/samples/files/de-supermarket-card.jpg}
+receipt=${3:-$here/../worker/workbench/local/samples/files/de-supermarket-card.jpg}
 wait_s=${SMOKE_WAIT_S:-900}
 run=smoke-$(date -u +%Y%m%dT%H%M%SZ)
 [[ -n ${SMOKE_OUTPUTS:-} || -f $vars ]] || usage

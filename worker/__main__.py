@@ -13,7 +13,7 @@ INTERRUPTED = 130
 def main() -> None:
     """Run the command line; a container's health check goes past it, since importing it costs ten times the check."""
     if sys.argv[1:] == ["health"]:
-        from worker.service.healthcheck import main as check
+        from worker.runtime.healthcheck import main as check
 
         raise SystemExit(check())
     if sys.argv[1:2] in (["worker"], ["console"]):

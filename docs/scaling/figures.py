@@ -12,16 +12,16 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from worker.commands.scale import seconds
-from worker.scaling.autoscaling import Autoscaler
-from worker.scaling.comparison import compare
-from worker.scaling.contenders import OURS, backlog_per_task, contenders
-from worker.scaling.outcome import Outcome
-from worker.scaling.picture import draw
-from worker.scaling.plan import plan
-from worker.scaling.profiles import PROFILES, counts_a_minute
-from worker.scaling.scenario import EndpointModel, Scenario, WorkerModel
-from worker.scaling.simulator import Run
+from worker.workbench.commands.scale import seconds
+from worker.workbench.scaling.autoscaling import Autoscaler
+from worker.workbench.scaling.comparison import compare
+from worker.workbench.scaling.contenders import OURS, backlog_per_task, contenders
+from worker.workbench.scaling.outcome import Outcome
+from worker.workbench.scaling.picture import draw
+from worker.workbench.scaling.plan import plan
+from worker.workbench.scaling.profiles import PROFILES, counts_a_minute
+from worker.workbench.scaling.scenario import EndpointModel, Scenario, WorkerModel
+from worker.workbench.scaling.simulator import Run
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parent / "scaling.md"

@@ -29,12 +29,12 @@ from pathlib import Path
 from aiohttp import web
 from PIL import Image
 
-from worker.local.emulator import listen, url
-from worker.local.stack import Stack
-from worker.results.waiting import records
-from worker.scaling.autoscaling import Fixed
-from worker.scaling.scenario import EndpointModel, Scenario, WorkerModel
-from worker.scaling.simulator import service_times, simulate
+from worker.results.polling import records
+from worker.workbench.local.emulator import listen, url
+from worker.workbench.local.stack import Stack
+from worker.workbench.scaling.autoscaling import Fixed
+from worker.workbench.scaling.scenario import EndpointModel, Scenario, WorkerModel
+from worker.workbench.scaling.simulator import service_times, simulate
 
 RESULT = Path(__file__).parents[2] / "docs" / "scaling" / "calibration.json"
 SLOTS = 32

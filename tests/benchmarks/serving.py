@@ -15,7 +15,8 @@ from PIL import Image, ImageFilter
 
 from tests.benchmarks.load_server import QUEUE_URL
 from tests.benchmarks.processes import OTHER_CORES, BenchError, Process, place, tree_cpu_s
-from worker.local import environment
+from worker.commands.support import local_stack
+from worker.workbench.local import environment
 
 KILOBYTES = 200
 LOOK_S = 0.02
@@ -84,7 +85,7 @@ class LoadServer:
 
     def environment(self) -> dict[str, str]:
         """Return an environment that leads all of AWS here."""
-        base = environment.isolated(os.environ, also=("RECEIPTS_", "PYTHON", "VIRTUAL_ENV"))
+        base = local_stack.isolated(os.environ, also=("RECEIPTS_", "PYTHON", "VIRTUAL_ENV"))
         return base | environment.aws(emulator_url=self.address, runtime_url=self.address)
 
     def __enter__(self) -> Self:

@@ -16,14 +16,14 @@ from tests.component.conftest import (  # the fixtures of the component tests, o
     _scratch,
     aws,
     aws_environment,
-    blueprint,
+    specs,
 )
 from tests.component.emulators import Aws, Emulator, Emulators
 from tests.support.endpoint import FakeEndpoint
-from worker.app import Worker
+from worker.runtime.worker import Worker
 from worker.settings import Settings
 
-__all__ = ["_emulators", "_scratch", "aws", "aws_environment", "blueprint"]
+__all__ = ["_emulators", "_scratch", "aws", "aws_environment", "specs"]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PICTURES = Path(__file__).parents[2] / "build" / "screenshots"
 """Where screenshots go: kept by CI, looked at by people."""

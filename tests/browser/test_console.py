@@ -15,7 +15,7 @@ from tests.browser.conftest import Console, open_page, picture_of
 from tests.component.records import put, receipt, record
 from tests.support.endpoint import reading, total_of
 from tests.support.pictures import picture
-from worker.blueprint import OWN_PREFIX
+from worker.aws.resources import OWN_PREFIX
 from worker.receipts.receipt import Item, Merchant, Payment, Tax
 from worker.receipts.record import CheckResult, Record
 from worker.results.query import Results
@@ -428,7 +428,7 @@ async def test_a_token_is_asked_for_and_kept_for_the_tab(
     console: Console, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a token the page asks for it, refuses a wrong one, and works with the right one until the tab is closed."""
-    from worker.service import auth
+    from worker.console import auth
 
     monkeypatch.setattr(auth.Guard, "check", _guarded(auth.Guard(SecretStr("the-right-token-1").get_secret_value())))
     context, page, _ = await open_page(browser)

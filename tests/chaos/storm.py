@@ -21,14 +21,15 @@ from tests.support.endpoint import FakeEndpoint, total_of
 from tests.support.fleet import Fleet
 from tests.support.pictures import picture
 from tests.support.proxy import Fault, FaultyProxy
-from worker.aws import Clients, clients
-from worker.blueprint import Blueprint, BucketBlueprint, QueueBlueprint, TableBlueprint
-from worker.local import emulator, environment, resources
-from worker.local.processes import Family
-from worker.local.resources import Resources
+from worker.aws.clients import Clients, clients
+from worker.aws.resources import BucketSpec, QueueSpec, ResourceSpecs, TableSpec
+from worker.commands.support import local_stack
 from worker.receipts.record import Record
-from worker.results.waiting import records
+from worker.results.polling import records
 from worker.settings import Settings
+from worker.workbench.local import emulator, environment, resources
+from worker.workbench.local.processes import Family
+from worker.workbench.local.resources import Resources
 
 Tell = Callable[[str, int], None]
 """Told what is going on and how many records there are."""
@@ -128,7 +129,7 @@ class _Run:
         family = await stack.enter_async_context(Family(directory / "family"))
         listener = emulator.listen(0)
         url = emulator.url(listener)
-        base = environment.isolated(os.environ, also=("RECEIPTS_",))
+        base = local_stack.isolated(os.environ, also=("RECEIPTS_",))
         await emulator.start(family, listener, base=base, scratch=directory / "family", data=None)
         self._endpoint = FakeEndpoint(service_s=lambda: self._rng.uniform(0.02, 0.2), fault=self._endpoint_fault)
         await stack.enter_async_context(self._endpoint.serve())
@@ -163,13 +164,13 @@ class _Run:
 
     async def _make(self, aws: Clients) -> Resources:
         """Make bucket, queues and table; events go to a queue of the bench's, which delivers some of them twice."""
-        blueprint = Blueprint(
-            bucket=BucketBlueprint(name="chaos"), queue=QueueBlueprint(name="chaos"), table=TableBlueprint(name="chaos")
+        specs = ResourceSpecs(
+            bucket=BucketSpec(name="chaos"), queue=QueueSpec(name="chaos"), table=TableSpec(name="chaos")
         )
-        made = await resources.make(aws, blueprint, account=environment.ACCOUNT, region=environment.REGION)
+        made = await resources.make(aws, specs, account=environment.ACCOUNT, region=environment.REGION)
         self._feed_url = (await aws.sqs.create_queue(QueueName="chaos-feed"))["QueueUrl"]
         arn = f"arn:aws:sqs:{environment.REGION}:{environment.ACCOUNT}:chaos-feed"
-        events: Any = {"QueueConfigurations": [{"QueueArn": arn, "Events": list(blueprint.bucket.events)}]}
+        events: Any = {"QueueConfigurations": [{"QueueArn": arn, "Events": list(specs.bucket.events)}]}
         await aws.s3.put_bucket_notification_configuration(Bucket=made.bucket, NotificationConfiguration=events)
         return made
 

@@ -13,10 +13,11 @@ import pytest
 from tests.component.differences import DIFFERENCES
 from tests.component.emulators import Aws, Emulator, Emulators
 from tests.support.endpoint import FakeEndpoint
-from worker.aws import clients
-from worker.blueprint import Blueprint, BucketBlueprint, QueueBlueprint, TableBlueprint
-from worker.local import environment, resources
+from worker.aws.clients import clients
+from worker.aws.resources import BucketSpec, QueueSpec, ResourceSpecs, TableSpec
+from worker.commands.support import local_stack
 from worker.settings import Settings
+from worker.workbench.local import environment, resources
 
 NOWHERE = "http://127.0.0.1:9"
 """The discard port: where a test without an endpoint would end up if it called one."""
@@ -53,7 +54,7 @@ def emulator(request: pytest.FixtureRequest, _emulators: Emulators) -> Emulator:
 def aws_environment(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The environment of this process: AWS is the emulator, and nothing of the user's own is in sight."""
     variables = environment.aws(emulator_url=emulator.url, runtime_url=NOWHERE)
-    for name in [name for name in os.environ if name not in environment.isolated(os.environ, also=("RECEIPTS_",))]:
+    for name in [name for name in os.environ if name not in local_stack.isolated(os.environ, also=("RECEIPTS_",))]:
         monkeypatch.delenv(name)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -61,20 +62,18 @@ def aws_environment(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> dict
 
 
 @pytest.fixture
-def blueprint() -> Blueprint:
-    """A blueprint whose names no other test has; a test module may replace this fixture."""
+def specs() -> ResourceSpecs:
+    """Specs whose names no other test has; a test module may replace this fixture."""
     name = f"test-{uuid.uuid4().hex[:12]}"
-    return Blueprint(
-        bucket=BucketBlueprint(name=name), queue=QueueBlueprint(name=name), table=TableBlueprint(name=name)
-    )
+    return ResourceSpecs(bucket=BucketSpec(name=name), queue=QueueSpec(name=name), table=TableSpec(name=name))
 
 
 @pytest.fixture
-async def aws(emulator: Emulator, aws_environment: dict[str, str], blueprint: Blueprint) -> AsyncIterator[Aws]:
+async def aws(emulator: Emulator, aws_environment: dict[str, str], specs: ResourceSpecs) -> AsyncIterator[Aws]:
     """Bucket, queues and table as on AWS, with the worker's own clients."""
     short = Settings(receive_wait_s=1, call_timeout_s=15, max_in_flight=8)
     async with clients(short) as opened:
-        made = await resources.make(opened, blueprint, account=emulator.account, region=environment.REGION)
+        made = await resources.make(opened, specs, account=emulator.account, region=environment.REGION)
         settings = short.model_copy(
             update={
                 "queue_url": made.queue_url,
@@ -83,7 +82,7 @@ async def aws(emulator: Emulator, aws_environment: dict[str, str], blueprint: Bl
                 "endpoint": environment.ENDPOINT,
             }
         )
-        yield Aws(emulator=emulator, blueprint=blueprint, resources=made, settings=settings, clients=opened)
+        yield Aws(emulator=emulator, specs=specs, resources=made, settings=settings, clients=opened)
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
-from worker.local.emulator import listen, url
-from worker.local.endpoint import Front
-from worker.local.environment import ENDPOINT, REGION
+from worker.workbench.local.emulator import listen, url
+from worker.workbench.local.endpoint import Front
+from worker.workbench.local.environment import ENDPOINT, REGION
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

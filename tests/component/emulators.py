@@ -9,12 +9,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.aws import Clients
-from worker.blueprint import Blueprint
-from worker.local import emulator as ministack
-from worker.local import environment
-from worker.local.resources import Resources
+from worker.aws.clients import Clients
+from worker.aws.resources import ResourceSpecs
+from worker.commands.support import local_stack
 from worker.settings import Settings
+from worker.workbench.local import emulator as ministack
+from worker.workbench.local import environment
+from worker.workbench.local.resources import Resources
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ class Aws:
     """What a worker has around it, made anew for one test under names of its own."""
 
     emulator: Emulator
-    blueprint: Blueprint
+    specs: ResourceSpecs
     resources: Resources
     settings: Settings
     clients: Clients
@@ -56,7 +57,7 @@ class Emulators:
         return self._running[name]
 
     def _ministack(self) -> Emulator:
-        base = environment.isolated(os.environ)
+        base = local_stack.isolated(os.environ)
         with ministack.listen(0) as listener:
             url, port = ministack.url(listener), listener.getsockname()[1]
             self._spawn(

@@ -10,8 +10,9 @@ from typing import Any
 from tests.component.emulators import Aws
 from worker.receipts.document import timestamp
 from worker.receipts.receipt import Item, Merchant, Payment, Receipt
-from worker.receipts.record import ModelIdentity, Record, to_item
+from worker.receipts.record import ModelIdentity, Record
 from worker.results.attributes import to_attributes
+from worker.results.rows import to_item
 
 START = dt.datetime(2026, 11, 1, 8, 0, tzinfo=dt.UTC)
 MODEL = ModelIdentity(endpoint="embedded", protocol="image", protocol_version="1", model_version="1.0.0")

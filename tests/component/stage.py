@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from tests.component.emulators import Aws
-from worker.app import Worker
-from worker.receipts.record import Record, from_item
+from worker.receipts.record import Record
 from worker.results.attributes import from_attributes
+from worker.results.rows import from_item
+from worker.runtime.worker import Worker
 from worker.settings import Settings
 
 CONCURRENT = pytest.mark.not_on("moto", "concurrency")

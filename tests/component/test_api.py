@@ -19,14 +19,14 @@ from yarl import URL
 from tests.component.emulators import Aws
 from tests.component.records import put, receipt, record
 from tests.support.pictures import picture
+from worker.console import routes
+from worker.console.api import ConsoleContext
+from worker.console.live import Live, QueueDepth
+from worker.console.schemas import id_of
 from worker.messages.parse import parse
 from worker.receipts.receipt import Merchant
 from worker.receipts.record import CheckResult, Record
 from worker.results.query import Results
-from worker.service import console
-from worker.service.api import Tools
-from worker.service.live import Live, QueueDepth
-from worker.service.schemas import id_of
 from worker.telemetry import Telemetry
 
 TOKEN = "a-token-that-nobody-guesses"
@@ -43,8 +43,8 @@ async def serving(aws: Aws, **changes: Any) -> AsyncIterator[Client]:
     settings = aws.settings.model_copy(update={"console": True, **changes})
     depth = QueueDepth(aws.clients.sqs, aws.resources.queue_url, aws.resources.dead_letter_url)
     app = web.Application()
-    tools = Tools(settings=settings, aws=aws.clients, depth=depth, live=Live(depth, Telemetry(), _one))
-    await console.add_routes(app, tools)
+    context = ConsoleContext(settings=settings, aws=aws.clients, depth=depth, live=Live(depth, Telemetry(), _one))
+    await routes.add_routes(app, context)
     async with TestClient(TestServer(app)) as client:
         yield client
 

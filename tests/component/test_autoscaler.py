@@ -8,11 +8,11 @@ from aiohttp import web
 
 from tests.component.container import READING, Container, served
 from tests.support.pictures import picture
-from worker import uploads
-from worker.local.autoscaler import Autoscaler
-from worker.local.stack import Stack
-from worker.results.waiting import wait_for
-from worker.scaling.policy import ScalingPolicy
+from worker.aws import uploads
+from worker.results.polling import wait_for
+from worker.workbench.local.autoscaler import Autoscaler
+from worker.workbench.local.stack import Stack
+from worker.workbench.scaling.policy import ScalingPolicy
 
 VARIABLES = {"RECEIPTS_MAX_IN_FLIGHT": "4", "RECEIPTS_INVOCATIONS": "4", "RECEIPTS_RECEIVE_WAIT_S": "1"}
 POLICY = ScalingPolicy(receipt_s=1, slots_per_task=4, acceptable_latency_s=4, busy_share=1, max_tasks=3)

@@ -14,8 +14,9 @@ import pytest
 from tests.component.container import Container, endpoint
 from worker.receipts.document import timestamp
 from worker.receipts.receipt import Merchant, Receipt
-from worker.receipts.record import Record, to_item
+from worker.receipts.record import Record
 from worker.results.attributes import to_attributes
+from worker.results.rows import to_item
 
 if TYPE_CHECKING:
     from tests.component.emulators import Aws
@@ -71,7 +72,7 @@ def picture(tmp_path: Path) -> Path:
 
 
 async def test_doctor_finds_nothing_wrong_where_all_is_well(site: "Aws") -> None:
-    """Every check passes against what the blueprint makes, in text and in JSON, and exit is 0."""
+    """Every check passes against what the specs define, in text and in JSON, and exit is 0."""
     result = await receipts("doctor", "--json")
     assert [finding for finding in result.json if finding["status"] != "ok"] == []
     assert (result.status, result.err) == (0, "")

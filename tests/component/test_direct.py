@@ -21,13 +21,14 @@ from botocore.parsers import ResponseParserError
 from tests.component.emulators import Aws
 from tests.support.endpoint import FakeEndpoint
 from tests.support.signed import SignedAws
-from worker.app import QUEUE_MISSING
-from worker.aws import Clients, clients, config, session
+from worker.aws.clients import Clients, clients, config, session
 from worker.aws.direct import DirectJson, DirectSageMaker
+from worker.commands.support import local_stack
 from worker.errors import DependencyFault, Throttled
-from worker.local import environment
 from worker.resilience.faults import classify
+from worker.runtime.worker import QUEUE_MISSING
 from worker.settings import Settings
+from worker.workbench.local import environment
 
 KEYS = ("plain.jpg", "a b/ü+~%2F.jpg", "/a//b/../c.jpg", "?x=1&y#z", "日本/🧾.png", "tab\tand'quotes\".jpg")
 USUAL = {"RequestId", "HTTPHeaders", "RetryAttempts", "MaxAttemptsReached", "HostId"}
@@ -45,7 +46,7 @@ def signed_environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let AWS be at an address, with the key `one`."""
 
     def point(url: str, **more: str) -> None:
-        for name in [name for name in os.environ if name not in environment.isolated(os.environ, also=("RECEIPTS_",))]:
+        for name in [name for name in os.environ if name not in local_stack.isolated(os.environ, also=("RECEIPTS_",))]:
             monkeypatch.delenv(name)
         for name, value in environment.aws(emulator_url=url, runtime_url=url).items():
             monkeypatch.setenv(name, value)

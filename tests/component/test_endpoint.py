@@ -12,9 +12,9 @@ from aiohttp import web
 from botocore.exceptions import ClientError
 
 from tests.component.container import READING, Container, endpoint
-from worker.aws import config
-from worker.local import environment
-from worker.local.endpoint import BODY_LIMIT, Front
+from worker.aws.clients import config
+from worker.workbench.local import environment
+from worker.workbench.local.endpoint import BODY_LIMIT, Front
 
 if TYPE_CHECKING:
     from types_aiobotocore_sagemaker_runtime import SageMakerRuntimeClient

@@ -9,7 +9,7 @@ import typer
 
 from tests.component.emulators import Aws
 from tests.component.records import put, record
-from worker.blueprint import CONTENT_PREFIX
+from worker.aws.resources import CONTENT_PREFIX
 from worker.commands.forget import _forget
 from worker.results.attributes import to_attributes
 from worker.results.forget import Forgetter, Traces

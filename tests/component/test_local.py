@@ -16,12 +16,12 @@ import aiohttp
 import pytest
 
 from tests.component.container import Container, served
-from worker import uploads
-from worker.local.emulator import listen
-from worker.local.samples import FILES, truth
-from worker.local.stack import Stack, free_port
+from worker.aws import uploads
 from worker.receipts.receipt import Receipt
-from worker.results.waiting import wait_for
+from worker.results.polling import wait_for
+from worker.workbench.local.emulator import listen
+from worker.workbench.local.samples import FILES, truth
+from worker.workbench.local.stack import Stack, free_port
 
 ODD = Path(__file__).parents[3] / "shared" / "receipts" / "odd"
 

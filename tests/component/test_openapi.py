@@ -18,8 +18,8 @@ from schemathesis.specs.openapi.checks import (
 from tests.component.emulators import Aws
 from tests.component.records import put, record
 from tests.component.test_api import serving
-from worker.service import openapi
-from worker.service.schemas import id_of
+from worker.console import openapi
+from worker.console.schemas import id_of
 
 CHECKS = (
     not_a_server_error,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.local.guardian import leader_lives
-from worker.local.processes import Family
+from worker.workbench.local.guardian import leader_lives
+from worker.workbench.local.processes import Family
 
 SLEEPER = ("-c", "import signal; print('up', flush=True); signal.pause()")
 STUBBORN = (
@@ -20,7 +20,7 @@ STUBBORN = (
 PARENT = """
 import asyncio, sys, os
 from pathlib import Path
-from worker.local.processes import Family
+from worker.workbench.local.processes import Family
 
 async def main():
     directory = Path(sys.argv[1])

@@ -12,13 +12,13 @@ import pytest
 import pytest_asyncio
 
 from worker.errors import Rejected
-from worker.evaluation import readers, truth
-from worker.evaluation.evaluate import evaluate
-from worker.evaluation.readers import Read
-from worker.evaluation.scores import ReceiptScore, summarise
 from worker.receipts.checks import DEFAULT_THRESHOLD, check, decide
 from worker.receipts.receipt import Merchant, Reading
 from worker.settings import Settings
+from worker.workbench.evaluation import readers, truth
+from worker.workbench.evaluation.evaluate import evaluate
+from worker.workbench.evaluation.readers import Read
+from worker.workbench.evaluation.scores import ReceiptScore, summarise
 
 SHARED = Path(__file__).parents[3] / "shared" / "receipts"
 EVERY = 12

@@ -1,13 +1,13 @@
-"""What the embedded stack makes is what the blueprint says, and it works together."""
+"""What the embedded stack makes is what the specs define, and it works together."""
 
 import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from worker.local import environment, resources
 from worker.messages.parse import parse
 from worker.messages.queue import open_queue
+from worker.workbench.local import environment, resources
 
 if TYPE_CHECKING:
     from tests.component.emulators import Aws
@@ -31,7 +31,7 @@ async def test_an_upload_arrives_on_the_queue(aws: "Aws") -> None:
 async def test_making_it_again_changes_nothing(aws: "Aws") -> None:
     """A second run finds what is there, with its objects."""
     await aws.clients.s3.put_object(Bucket=aws.resources.bucket, Key="kept", Body=b"x")
-    again = await resources.make(aws.clients, aws.blueprint, account=aws.emulator.account, region=environment.REGION)
+    again = await resources.make(aws.clients, aws.specs, account=aws.emulator.account, region=environment.REGION)
     assert again == aws.resources
     assert (await aws.clients.s3.head_object(Bucket=aws.resources.bucket, Key="kept"))["ContentLength"] == 1
 
@@ -42,8 +42,8 @@ async def test_a_message_received_too_often_goes_to_the_dead_letter_queue(aws: "
         QueueUrl=aws.resources.queue_url, AttributeNames=["RedrivePolicy", "VisibilityTimeout"]
     )
     redrive = json.loads(answer["Attributes"]["RedrivePolicy"])
-    assert int(redrive["maxReceiveCount"]) == aws.blueprint.queue.max_receive_count
-    assert redrive["deadLetterTargetArn"].endswith(f":{aws.blueprint.queue.dead_letter_name}")
+    assert int(redrive["maxReceiveCount"]) == aws.specs.queue.max_receive_count
+    assert redrive["deadLetterTargetArn"].endswith(f":{aws.specs.queue.dead_letter_name}")
     assert answer["Attributes"]["VisibilityTimeout"] == "120"
 
 
@@ -55,15 +55,15 @@ async def test_a_worker_knows_which_receive_is_the_last(aws: "Aws", wish: int | 
 
 
 async def test_the_table_has_its_indexes_and_its_time_to_live(aws: "Aws") -> None:
-    """Each index of the blueprint is there with its keys; DynamoDB deletes by the attribute it names."""
+    """Each index of the specs is there with its keys; DynamoDB deletes by the attribute it names."""
     description = (await aws.clients.dynamodb.describe_table(TableName=aws.resources.table))["Table"]
     found = {
         index["IndexName"]: [key["AttributeName"] for key in index["KeySchema"]]
         for index in description["GlobalSecondaryIndexes"]
     }
-    assert found == {index.name: [index.partition_key, index.sort_key] for index in aws.blueprint.table.indexes}
+    assert found == {index.name: [index.partition_key, index.sort_key] for index in aws.specs.table.indexes}
     ttl = await aws.clients.dynamodb.describe_time_to_live(TableName=aws.resources.table)
-    assert ttl["TimeToLiveDescription"]["AttributeName"] == aws.blueprint.table.ttl_attribute
+    assert ttl["TimeToLiveDescription"]["AttributeName"] == aws.specs.table.ttl_attribute
 
 
 async def test_an_object_keeps_its_versions(aws: "Aws") -> None:

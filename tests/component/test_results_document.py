@@ -13,10 +13,10 @@ import pytest
 from tests.component.differences import DIFFERENCES
 from tests.component.emulators import Aws
 from tests.component.records import put, record
-from worker.blueprint import LISTED, TableBlueprint
-from worker.local.samples import sample_files, truth
+from worker.aws.resources import LISTED, TableSpec
 from worker.receipts.receipt import Receipt
 from worker.receipts.record import Record
+from worker.workbench.local.samples import sample_files, truth
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "results-table.md"
 TEXT = DOCUMENT.read_text()
@@ -69,5 +69,5 @@ async def test_each_line_gives_what_it_says(aws: Aws, line: str) -> None:
 
 def test_the_document_names_every_attribute_and_index() -> None:
     """Nothing of a record, and no index, is left out of the document."""
-    for name in {*Record.model_fields, *LISTED, *(index.name for index in TableBlueprint().indexes)}:
+    for name in {*Record.model_fields, *LISTED, *(index.name for index in TableSpec().indexes)}:
         assert f"`{name}`" in TEXT, name

@@ -20,10 +20,9 @@ from tests.component.records import put, record
 from worker.errors import ReceiptsError
 from worker.messages.parse import parse, replay_body
 from worker.receipts.document import Upload
-from worker.results.deadletters import Command, DeadLetters, Filter
-from worker.results.ledger import LEASE_S, Ledger, ReplayBusy
-from worker.results.query import Results
-from worker.results.replay import (
+from worker.replay.dead_letters import DeadLetterFilter, DeadLetters, ReplayCommand
+from worker.replay.manifest import LEASE_S, Manifest, ReplayBusy
+from worker.replay.replayer import (
     Candidate,
     Pace,
     Replayer,
@@ -34,6 +33,7 @@ from worker.results.replay import (
     upload_of,
     version_key,
 )
+from worker.results.query import Results
 from worker.results.selection import BadQuery, Selection
 
 FAST = Pace(per_s=5_000)
@@ -78,7 +78,7 @@ def replayer(aws: Aws, clock: Clock, sqs: Any = None) -> Replayer:
         sqs=sqs or aws.clients.sqs,
         queue_url=aws.resources.queue_url,
         results=results,
-        ledger=Ledger(aws.clients.dynamodb, aws.resources.table, clock=clock),
+        manifest=Manifest(aws.clients.dynamodb, aws.resources.table, clock=clock),
         encode=replay_body,
         sleep=clock.sleep,
         clock=clock,
@@ -92,8 +92,8 @@ async def frozen(aws: Aws, clock: Clock, replay_id: str, count: int, *, force: b
         for number in range(count):
             yield upload_of(record(number))
 
-    ledger = Ledger(aws.clients.dynamodb, aws.resources.table, clock=clock)
-    await ledger.freeze(replay_id, uploads(), force=force, description="test")
+    manifest = Manifest(aws.clients.dynamodb, aws.resources.table, clock=clock)
+    await manifest.freeze(replay_id, uploads(), force=force, description="test")
 
 
 async def enqueued(aws: Aws, *, queue_url: str | None = None) -> list[Upload]:
@@ -168,8 +168,8 @@ async def test_a_cancelled_replay_finishes_its_batch_and_lets_go(aws: Aws) -> No
     running = asyncio.create_task(replayer(aws, clock, Tampered(aws.clients.sqs, before=cancel)).run("one", pace=FAST))
     with pytest.raises(asyncio.CancelledError):
         await running
-    ledger = Ledger(aws.clients.dynamodb, aws.resources.table, clock=clock)
-    entry = await ledger.find("one")
+    manifest = Manifest(aws.clients.dynamodb, aws.resources.table, clock=clock)
+    entry = await manifest.find("one")
     assert entry is not None
     assert (entry.sent, entry.owner) == (20, None)
     await replayer(aws, clock).run("one", pace=FAST, patience_s=0)
@@ -198,7 +198,7 @@ async def test_a_killed_replay_loses_nothing(aws: Aws, moment: str, monkeypatch:
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "release", gone)
+        patch.setattr(Manifest, "release", gone)
         with pytest.raises(Killed):
             await replayer(aws, clock, Tampered(aws.clients.sqs, **{moment: kill(2)})).run("one", pace=FAST)
     began = clock.now
@@ -217,8 +217,8 @@ async def test_two_runs_of_one_replay_exclude_each_other(aws: Aws) -> None:
     """While one run is alive another of the same id is refused, and enqueues nothing."""
     clock = Clock()
     await frozen(aws, clock, "one", 10)
-    ledger = Ledger(aws.clients.dynamodb, aws.resources.table, clock=clock)
-    await ledger.acquire("one")
+    manifest = Manifest(aws.clients.dynamodb, aws.resources.table, clock=clock)
+    await manifest.acquire("one")
     with pytest.raises(ReplayBusy, match="somebody else"):
         await replayer(aws, clock).run("one", pace=FAST, patience_s=3)
     assert await enqueued(aws) == []
@@ -228,7 +228,7 @@ async def test_a_run_that_lost_its_replay_writes_nothing(aws: Aws) -> None:
     """Whose lease has ended and been taken may not say how far the replay is."""
     clock = Clock()
     await frozen(aws, clock, "one", 10)
-    slow, quick = (Ledger(aws.clients.dynamodb, aws.resources.table, clock=clock) for _ in range(2))
+    slow, quick = (Manifest(aws.clients.dynamodb, aws.resources.table, clock=clock) for _ in range(2))
     entry = await slow.acquire("one")
     clock.now += LEASE_S + 1
     await quick.acquire("one")
@@ -349,18 +349,18 @@ async def test_dead_letters_are_filtered_by_reason_and_go_back_once(aws: Aws) ->
         attributes: Any = {"reason": {"DataType": "String", "StringValue": reason}} if reason else {}
         await aws.clients.sqs.send_message(QueueUrl=dead, MessageBody=body, MessageAttributes=attributes)
     letters = dead_letters(aws, lambda: dt.datetime.now(dt.UTC).timestamp())
-    wanted = Filter(reason="model_error")
+    wanted = DeadLetterFilter(reason="model_error")
     assert (await letters.addresses())[0].rsplit("/")[-1] == dead.rsplit("/")[-1]
     assert await letters.look(dead, wanted) == (1, 1)
-    assert await letters.look(dead, Filter(reason="not_json")) == (1, 1)
-    command = Command(replay_id="back", force=True)
+    assert await letters.look(dead, DeadLetterFilter(reason="not_json")) == (1, 1)
+    command = ReplayCommand(replay_id="back", force=True)
     assert await letters.redrive(dead, wanted, command, pace=FAST) == 1
     assert await letters.redrive(dead, wanted, command, pace=FAST) == 0
     back = await enqueued(aws)
     assert [(one.key, one.replay_id, one.force) for one in back] == [("in/000000.jpg", "back", True)]
     assert await letters.count(dead) == 2
-    assert await letters.look(dead, Filter(older_than_s=3_600)) == (0, 0)
-    assert await letters.look(dead, Filter(younger_than_s=3_600)) == (2, 2)
+    assert await letters.look(dead, DeadLetterFilter(older_than_s=3_600)) == (0, 0)
+    assert await letters.look(dead, DeadLetterFilter(younger_than_s=3_600)) == (2, 2)
 
 
 async def test_an_interrupted_redrive_leaves_the_rest_where_it_was(aws: Aws) -> None:
@@ -375,9 +375,9 @@ async def test_an_interrupted_redrive_leaves_the_rest_where_it_was(aws: Aws) -> 
         nonlocal moved
         moved = count
 
-    command = Command(replay_id="back", force=False)
+    command = ReplayCommand(replay_id="back", force=False)
     assert await letters.redrive(
-        dead, Filter(), command, pace=FAST, stopping=lambda: moved >= 2, on_progress=progress
+        dead, DeadLetterFilter(), command, pace=FAST, stopping=lambda: moved >= 2, on_progress=progress
     ) == 2  # fmt: skip
     back, left = await enqueued(aws), await enqueued(aws, queue_url=dead)
     assert (len(back), len(left)) == (2, 4)
@@ -419,12 +419,12 @@ async def test_uploads_interrupted_three_times_are_enqueued_once_each(aws: Aws) 
         "RECEIPTS_TABLE": aws.resources.table,
     }
     command = [sys.executable, "-m", "worker", "replay", "--id", "big", "--yes", "--json", "--rate", "5000"]
-    ledger = Ledger(aws.clients.dynamodb, aws.resources.table, clock=clock)
+    manifest = Manifest(aws.clients.dynamodb, aws.resources.table, clock=clock)
     got: Counter[str] = Counter()
     for number, share in ((signal.SIGINT, 0.1), (signal.SIGTERM, 0.3), (signal.SIGINT, 0.6), (None, 1)):
         run = await asyncio.create_subprocess_exec(*command, env=environment, stdout=subprocess.PIPE)
         while number:
-            entry = await ledger.find("big")
+            entry = await manifest.find("big")
             assert entry is not None
             if entry.sent >= share * UPLOADS:
                 run.send_signal(number)

@@ -12,15 +12,15 @@ from aiohttp import web
 
 from tests.component.container import READING, Container, served
 from tests.support.pictures import picture
-from worker import uploads
+from worker.aws import uploads
+from worker.aws.uploads import Uploaded
+from worker.commands.support import local_stack
 from worker.errors import SettingsError
-from worker.local import environment
-from worker.local.clients import clients
-from worker.local.emulator import SAVE_S
-from worker.local.stack import Stack
 from worker.receipts.record import Record
-from worker.results.waiting import records, wait_for
-from worker.uploads import Uploaded
+from worker.results.polling import records, wait_for
+from worker.workbench.local.clients import clients
+from worker.workbench.local.emulator import SAVE_S
+from worker.workbench.local.stack import Stack
 
 QUICK = {
     "RECEIPTS_VISIBILITY_S": "4",
@@ -135,10 +135,10 @@ async def test_two_stacks_run_side_by_side(pictures: Callable[[int], list[Path]]
     first, second = Container(), Container()
     async with served(first) as one, served(second) as other:
         async with Stack(container_url=one) as a, Stack(container_url=other, workers=2) as b:
-            assert environment.running() == []
+            assert local_stack.running() == []
             a.publish()
             b.publish()
-            assert [stack.http_port for stack in environment.running()] == [b.http_port, a.http_port]
+            assert [stack.http_port for stack in local_stack.running()] == [b.http_port, a.http_port]
             sent_a, sent_b = await asyncio.gather(send(a, files[:1]), send(b, files[1:]))
             await asyncio.gather(answered(a, sent_a), answered(b, sent_b))
             seen_elsewhere = await records(b.clients.dynamodb, b.resources.table, [sent_a[0].document])

@@ -151,7 +151,7 @@ async def test_a_failing_receipt_is_recorded_and_dead_lettered(
     found = await record(aws, "poison.jpg")
     assert found is not None
     assert (found.status, found.reason) == ("failed", "model_refused")
-    assert found.receives == aws.blueprint.queue.max_receive_count
+    assert found.receives == aws.specs.queue.max_receive_count
 
 
 async def test_a_picture_that_is_broken_inside_is_rejected_once_the_model_refuses_it(

@@ -64,6 +64,6 @@ def worker() -> Image:
 
 
 @pytest.fixture(scope="session")
-def model() -> Image:
-    """The model's image."""
-    return _built("receipts-model")
+def reader() -> Image:
+    """The reader's image."""
+    return _built("receipts-reader")

@@ -29,7 +29,7 @@ AWS = {
 CLIENTS = """
 import asyncio
 import aioboto3
-from worker.aws import clients
+from worker.aws.clients import clients
 from worker.settings import Settings
 
 async def main():
@@ -66,8 +66,18 @@ def test_the_services_that_the_code_uses_are_kept() -> None:
 
 def test_the_unused_is_found_and_the_used_is_not(tmp_path: Path) -> None:
     """Of a site-packages, other services, build tools and the other image's parts go; the rest stays."""
-    kept = ["botocore/data/s3/1/service-2.json.gz", "botocore/data/endpoints.json", "worker/app.py", "uvloop/loop.so"]
-    gone = ["botocore/data/ec2/1/service-2.json.gz", "setuptools/__init__.py", "worker/model/ocr.py", "uvloop/loop.pyx"]
+    kept = [
+        "botocore/data/s3/1/service-2.json.gz",
+        "botocore/data/endpoints.json",
+        "worker/runtime/worker.py",
+        "uvloop/loop.so",
+    ]
+    gone = [
+        "botocore/data/ec2/1/service-2.json.gz",
+        "setuptools/__init__.py",
+        "worker/reader/ocr.py",
+        "uvloop/loop.pyx",
+    ]
     for name in (*kept, *gone):
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +87,7 @@ def test_the_unused_is_found_and_the_used_is_not(tmp_path: Path) -> None:
     assert freed == len(gone)
 
 
-@pytest.mark.parametrize("name", ["worker.Dockerfile", "model.Dockerfile"])
+@pytest.mark.parametrize("name", ["worker.Dockerfile", "reader.Dockerfile"])
 def test_the_linter_has_nothing_to_say(name: str) -> None:
     """Each Dockerfile keeps to hadolint's rules, but for those that it switches off with a reason."""
     hadolint = Path(sys.executable).with_name("hadolint")
@@ -88,7 +98,7 @@ def test_the_linter_has_nothing_to_say(name: str) -> None:
 def test_compose_names_files_that_are_there() -> None:
     """Each service of the compose file is built from a Dockerfile of the project, hardened, and stops in time."""
     compose = yaml.safe_load((DOCKER / "compose.yaml").read_text())
-    assert set(compose["services"]) == {"worker", "model"}
+    assert set(compose["services"]) == {"worker", "reader"}
     for service in compose["services"].values():
         assert (DOCKER / service["build"]["context"] / service["build"]["dockerfile"]).is_file()
         assert service["read_only"] is True
@@ -103,7 +113,7 @@ def test_every_client_can_be_made_in_the_worker(worker: "Image") -> None:
 
 def test_the_worker_holds_no_reader_emulator_or_tools(worker: "Image") -> None:
     """Neither OCR nor emulator, neither compiler nor package manager is in the worker's image."""
-    modules = ["ministack", "onnxruntime", "cv2", "rapidocr", "pip", "setuptools", "worker.model", "moto"]
+    modules = ["ministack", "onnxruntime", "cv2", "rapidocr", "pip", "setuptools", "worker.reader", "moto"]
     programs = ["gcc", "cc", "make", "apt", "apt-get", "pip", "perl", "ld"]
     script = (
         "import json, shutil; from importlib.util import find_spec\n"
@@ -113,7 +123,7 @@ def test_the_worker_holds_no_reader_emulator_or_tools(worker: "Image") -> None:
     assert json.loads(worker.python(script)) == []
 
 
-@pytest.mark.parametrize("name", ["worker", "model"])
+@pytest.mark.parametrize("name", ["worker", "reader"])
 def test_no_image_runs_as_root_or_can_become_it(name: str, request: pytest.FixtureRequest) -> None:
     """The process has an account of its own, and no file gives it another one's rights."""
     image: Image = request.getfixturevalue(name)
@@ -128,7 +138,7 @@ def test_no_image_runs_as_root_or_can_become_it(name: str, request: pytest.Fixtu
     assert image.python(script) == "10001 10001 []"
 
 
-@pytest.mark.parametrize(("name", "module"), [("worker", "worker.app"), ("model", "worker.model.server")])
+@pytest.mark.parametrize(("name", "module"), [("worker", "worker.runtime.worker"), ("reader", "worker.reader.server")])
 def test_everything_that_is_imported_has_its_bytecode(name: str, module: str, request: pytest.FixtureRequest) -> None:
     """A start on a read-only file system compiles nothing."""
     script = (
@@ -141,11 +151,11 @@ def test_everything_that_is_imported_has_its_bytecode(name: str, module: str, re
     assert image.python(script) == "[]"
 
 
-def test_signals_reach_the_processes(worker: "Image", model: "Image") -> None:
+def test_signals_reach_the_processes(worker: "Image", reader: "Image") -> None:
     """Commands are in exec form, so that no shell stands between SIGTERM and Python."""
     assert worker.config["Cmd"] == ["receipts", "worker"]
     assert worker.health_check == ["CMD", "receipts", "health"]
-    assert (model.config["Entrypoint"][0], model.config["Cmd"]) == ("python", ["serve"])
+    assert (reader.config["Entrypoint"][0], reader.config["Cmd"]) == ("python", ["serve"])
 
 
 def test_a_worker_without_settings_says_what_is_missing(worker: "Image") -> None:
@@ -166,7 +176,7 @@ def test_every_verb_but_local_works_in_the_worker(worker: "Image") -> None:
     assert {"worker", "health", "settings", "list"} <= set(found)
 
 
-def test_the_model_starts_with_serve_alone(model: "Image") -> None:
+def test_the_model_starts_with_serve_alone(reader: "Image") -> None:
     """SageMaker's only argument is taken; another one is refused."""
-    assert model.run("serve", "--help").returncode == 0
-    assert model.run("train").returncode == 2
+    assert reader.run("serve", "--help").returncode == 0
+    assert reader.run("train").returncode == 2

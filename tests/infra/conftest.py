@@ -74,7 +74,7 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 @pytest.fixture(scope="session")
 def deployed(offline: Offline, moto: Emulator) -> State:
     """Return the state of custom/ with a console; its resources are in the emulator."""
-    model = {"image": f"{IMAGES}/receipts-model:1.0.0", "instance_type": "ml.m5.xlarge"}  # moto knows no newer ones
+    model = {"image": f"{IMAGES}/receipts-reader:1.0.0", "instance_type": "ml.m5.xlarge"}  # moto knows no newer ones
     state = offline.apply("custom", {**BASIC, "model": model, "console": CONSOLE})
     offline.replay(state, endpoint=moto.url, skip=NOT_REPLAYED)
     return state

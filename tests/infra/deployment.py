@@ -17,7 +17,8 @@ from tests.component.emulators import Emulator
 from tests.infra.offline import ACCOUNT, State
 from tests.infra.recorder import AGENT, METADATA, Call, Policy, Recorder
 from tests.support.endpoint import FakeEndpoint
-from worker.local import environment
+from worker.commands.support import local_stack
+from worker.workbench.local import environment
 
 REGION = "eu-central-1"
 
@@ -67,7 +68,7 @@ async def running(
     )
     async with recorder.serve():
         variables = {
-            **environment.isolated(os.environ, also=("RECEIPTS_",)),
+            **local_stack.isolated(os.environ, also=("RECEIPTS_",)),
             **aws_environment(recorder.url),
             **given,
             "RECEIPTS_HTTP_HOST": "127.0.0.1",

@@ -22,7 +22,7 @@ IMAGES = f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com"
 BASIC: dict[str, Any] = {
     "region": "eu-central-1",
     "image": f"{IMAGES}/receipts-worker:1.0.0",
-    "model": {"image": f"{IMAGES}/receipts-model:1.0.0"},
+    "model": {"image": f"{IMAGES}/receipts-reader:1.0.0"},
 }
 CONSOLE = {
     "certificate_arn": f"arn:aws:acm:eu-central-1:{ACCOUNT}:certificate/12345678-1234-1234-1234-123456789012",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.infra.offline import PROJECT, State
-from worker.app import DependencyWatch
+from worker.runtime.worker import DependencyWatch
 from worker.settings import Settings
 from worker.telemetry import COUNTERS, GAUGES, STAGES, Telemetry
 

@@ -16,7 +16,7 @@ from tests.infra.offline import State
 from tests.infra.recorder import NOT_A_CALL, Policy
 from tests.support.endpoint import FakeEndpoint
 from tests.support.pictures import picture
-from worker.service.schemas import id_of
+from worker.console.schemas import id_of
 
 TOKEN = "a token that only this test knows"
 SMALL, LARGE = picture(11), picture(12) + bytes(6 * 1024 * 1024)

@@ -15,7 +15,7 @@ from tests.component.emulators import Emulator
 from tests.infra.deployment import aws_environment, running, task_environment
 from tests.infra.offline import BASIC, INFRA, Offline, State
 from tests.support.endpoint import FakeEndpoint
-from worker.local import environment
+from worker.commands.support import local_stack
 
 TERRAFORM = """#!/bin/sh
 # Writes down what it is told; keeps the directory of an apply, and answers with the outputs of a stack that stands.
@@ -106,7 +106,7 @@ def _prepare(told: Path, state: State) -> Path:
 
 def _run(told: Path, moto: Emulator, *, wait_s: int) -> Smoke:
     variables = {
-        **environment.isolated(os.environ),
+        **local_stack.isolated(os.environ),
         **aws_environment(moto.url),
         "PATH": f"{told}:{os.environ['PATH']}",
         "TOLD": str(told),

@@ -16,7 +16,7 @@ from typing import Any, Self
 import aiohttp
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["worker.app"])
+_CONTEXT.set_forkserver_preload(["worker.runtime.worker"])
 
 
 def _work(environment: Mapping[str, str], log: str) -> None:
@@ -29,9 +29,10 @@ def _work(environment: Mapping[str, str], log: str) -> None:
         os.dup2(file.fileno(), 2)
     os.environ.clear()
     os.environ.update(environment)
-    from worker import app, settings
+    from worker import settings
+    from worker.runtime import worker
 
-    os._exit(app.run(settings.load()))
+    os._exit(worker.run(settings.load()))
 
 
 def _end_with(sentinel: int) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from worker.messages.queue import EntryFault, Letter, Queue, Received
+from worker.messages.queue import DeadLetterEntry, EntryFault, Queue, Received
 
 
 @dataclass
@@ -98,7 +98,7 @@ class MemoryQueue(Queue):
     def _held(self, handle: str) -> _Message | None:
         return next((message for message in self.messages if message.handle == handle), None)
 
-    async def dead_letter(self, letters: Sequence[Letter]) -> list[EntryFault | None]:
+    async def dead_letter(self, letters: Sequence[DeadLetterEntry]) -> list[EntryFault | None]:
         await self._call("dead_letter")
         self.dead += [letter.body for letter in letters]
         return [None] * len(letters)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from worker.model.ocr import Line
+from worker.reader.ocr import Line
 
 WIDTH, HEIGHT = 10, 20
 """Of a character, and of a line with its gap, in pixels."""

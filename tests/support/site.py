@@ -9,12 +9,13 @@ from tempfile import TemporaryDirectory
 
 from tests.support.endpoint import FakeEndpoint
 from tests.support.fleet import Fleet, WorkerProcess
-from worker.aws import Clients, clients
-from worker.blueprint import Blueprint, BucketBlueprint, QueueBlueprint, TableBlueprint
-from worker.local import emulator, environment, resources
-from worker.local.processes import Family
-from worker.local.resources import Resources
+from worker.aws.clients import Clients, clients
+from worker.aws.resources import BucketSpec, QueueSpec, ResourceSpecs, TableSpec
+from worker.commands.support import local_stack
 from worker.settings import Settings
+from worker.workbench.local import emulator, environment, resources
+from worker.workbench.local.processes import Family
+from worker.workbench.local.resources import Resources
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,11 @@ async def site(name: str, endpoint: FakeEndpoint) -> AsyncIterator[Site]:
         family = await stack.enter_async_context(Family(directory / "family"))
         listener = emulator.listen(0)
         url = emulator.url(listener)  # starting the emulator closes this end
-        base = environment.isolated(os.environ, also=("RECEIPTS_",))
+        base = local_stack.isolated(os.environ, also=("RECEIPTS_",))
         await emulator.start(family, listener, base=base, scratch=directory / "family", data=None)
         variables = base | environment.aws(emulator_url=url, runtime_url=endpoint.url)
         os.environ.update(variables)
         aws = await stack.enter_async_context(clients(Settings()))
-        blueprint = Blueprint(
-            bucket=BucketBlueprint(name=name), queue=QueueBlueprint(name=name), table=TableBlueprint(name=name)
-        )
-        made = await resources.make(aws, blueprint, account=environment.ACCOUNT, region=environment.REGION)
+        specs = ResourceSpecs(bucket=BucketSpec(name=name), queue=QueueSpec(name=name), table=TableSpec(name=name))
+        made = await resources.make(aws, specs, account=environment.ACCOUNT, region=environment.REGION)
         yield Site(aws, made, stack.enter_context(Fleet(variables, directory)))

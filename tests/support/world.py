@@ -25,20 +25,20 @@ from worker.extraction.endpoint import Endpoint, EndpointTarget
 from worker.extraction.memory import ByteBudget
 from worker.extraction.prepare import ImageLimits
 from worker.extraction.protocols import ImageProtocol
-from worker.job import RecordMaker
 from worker.messages.consumer import Consumer, ConsumerPolicy
 from worker.messages.leases import Lease, LeaseKeeper, LeasePolicy
 from worker.messages.outcomes import Outcome
 from worker.messages.permits import Permits
 from worker.messages.queue import Queue, Received
 from worker.messages.settlement import SettlementPolicy, Settler
-from worker.pipeline import Pipeline, PipelinePolicy
 from worker.receipts.document import timestamp
 from worker.resilience.breaker import Breaker, BreakerPolicy
 from worker.resilience.dependency import Dependency, RetryPolicy
 from worker.resilience.limiter import Limiter
-from worker.results.overflow import Overflow
+from worker.results.offload import Offload
 from worker.results.store import ResultsStore
+from worker.runtime.job import RecordMaker
+from worker.runtime.pipeline import Pipeline, PipelinePolicy
 from worker.telemetry import Telemetry
 
 BUCKET = "b"
@@ -217,7 +217,7 @@ class Process:
                 dependency=needs["sagemaker"],
                 limiter=Limiter(clock=clock, fixed=2),
             ),
-            overflow=Overflow(client, needs["s3"]),
+            offload=Offload(client, needs["s3"]),
             executor=_Inline(),
             budget=ByteBudget(100_000),
             policy=PipelinePolicy(images=ImageLimits(), upload_limit_bytes=100_000, fetch_s=30, claim_s=15),

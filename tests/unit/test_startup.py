@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from worker.local import environment
+from worker.commands.support import local_stack
+from worker.workbench.local import environment
 
 
 @pytest.mark.parametrize("verb", ["worker", "console"])
@@ -18,7 +19,7 @@ def test_a_stop_before_anything_has_begun_ends_with_0(verb: str) -> None:
         silent.settimeout(60)
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         variables = {
-            **environment.isolated(os.environ, also=("RECEIPTS_",)),
+            **local_stack.isolated(os.environ, also=("RECEIPTS_",)),
             **environment.aws(emulator_url=url, runtime_url=url),
             "RECEIPTS_QUEUE_URL": f"{url}/000000000000/receipts",
             "RECEIPTS_BUCKET": "receipts",

@@ -1,5 +1,1 @@
-"""AWS as this project speaks to it: clients made in one place, and the calls of every receipt made cheap."""
-
-from worker.aws.clients import SIGNED, Clients, clients, config, session
-
-__all__ = ["SIGNED", "Clients", "clients", "config", "session"]
+"""AWS: the clients, the direct calls, and the definition of the resources that the worker uses."""

@@ -32,8 +32,8 @@ from botocore.utils import normalize_url_path, parse_timestamp, percent_encode
 from pydantic_core import from_json, to_json
 from yarl import URL
 
+from worker.aws.hashed import Hashed
 from worker.aws.signature import ALGORITHM, EMPTY_SHA256, STAMP, Credentials, Signer
-from worker.hashed import Hashed
 
 _OF_ONE_REQUEST: Final = frozenset(
     {

@@ -36,12 +36,12 @@ def command(
 async def _serve(settings: "Settings", *, open_browser: bool) -> None:
     from aiohttp import web
 
-    from worker.aws import clients
+    from worker.aws.clients import clients
+    from worker.console import routes
+    from worker.console.api import ConsoleContext
+    from worker.console.fleet import Fleet
+    from worker.console.live import Live, QueueDepth
     from worker.messages.queue import open_queue
-    from worker.service import console
-    from worker.service.api import Tools
-    from worker.service.fleet import Fleet
-    from worker.service.live import Live, QueueDepth
     from worker.telemetry import Telemetry, configure_logging
 
     configure_logging(level=settings.log_level, style=settings.log_format)
@@ -52,7 +52,7 @@ async def _serve(settings: "Settings", *, open_browser: bool) -> None:
         app = web.Application()
         for path in ("/health", "/ready"):
             app.router.add_get(path, _alive)
-        await console.add_routes(app, Tools(settings=settings, aws=aws, depth=depth, live=live))
+        await routes.add_routes(app, ConsoleContext(settings=settings, aws=aws, depth=depth, live=live))
         runner = web.AppRunner(app, handle_signals=False, access_log=None)
         await runner.setup()
         try:

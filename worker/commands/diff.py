@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.commands.selecting import selecting
-from worker.commands.terminal import as_text, cells, console, table
+from worker.commands.support.selecting import selecting
+from worker.commands.support.terminal import as_text, cells, console, table
 from worker.receipts.text import printable_json
 from worker.results.selection import Selection
 
@@ -36,10 +36,10 @@ def command(
 
 async def _compare(selection: Selection, replay: str | None, most: int | None) -> tuple["Difference", list["Change"]]:
     """Return the counts, and the first `most` changes (all for None)."""
-    from worker.aws import clients
+    from worker.aws.clients import clients
+    from worker.replay.manifest import records_of
     from worker.results.diff import Difference
     from worker.results.export import chosen_records
-    from worker.results.ledger import records_of
     from worker.results.query import Results
     from worker.settings import load
 

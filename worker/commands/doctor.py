@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from worker.commands.checkup.finding import Finding
+    from worker.commands.support.checkup.finding import Finding
 
 MARKS = {"ok": ("ok", "green"), "failed": ("FAILED", "bold red"), "skipped": ("skipped", "dim")}
 
@@ -25,10 +25,10 @@ def command(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON 
 
 
 async def _examine(*, quiet: bool) -> "list[Finding]":
-    from worker.aws import clients, config, session
-    from worker.blueprint import Blueprint
-    from worker.commands.checkup import examine
-    from worker.commands.checkup.finding import Finding, Patient
+    from worker.aws.clients import clients, config, session
+    from worker.aws.resources import ResourceSpecs
+    from worker.commands.support.checkup import examine
+    from worker.commands.support.checkup.finding import Finding, Patient
     from worker.settings import load
 
     settings = load(receive_wait_s=1)
@@ -41,7 +41,7 @@ async def _examine(*, quiet: bool) -> "list[Finding]":
     options = config(timeout_s=settings.call_timeout_s, connections=2)
     findings = []
     async with clients(settings) as opened, opening.client("sts", config=options) as sts:
-        patient = Patient(settings=settings, clients=opened, sts=sts, region=opening.region_name, blueprint=Blueprint())
+        patient = Patient(settings=settings, clients=opened, sts=sts, region=opening.region_name, specs=ResourceSpecs())
         async for finding in examine(patient):
             findings.append(finding)
             if not quiet:
@@ -52,7 +52,7 @@ async def _examine(*, quiet: bool) -> "list[Finding]":
 def _print(finding: "Finding") -> None:
     from rich.text import Text
 
-    from worker.commands.terminal import console, safe
+    from worker.commands.support.terminal import console, safe
 
     mark, style = MARKS[finding.status]
     line = Text.assemble((f"{mark:<8}", style), (f"{finding.check:<20}", "bold"), safe(finding.detail))

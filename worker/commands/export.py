@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from worker.commands.selecting import selecting
-from worker.commands.terminal import console
+from worker.commands.support.selecting import selecting
+from worker.commands.support.terminal import console
 from worker.results.selection import Selection
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _text_writer(kind: Format, stream: Any, *, items: bool) -> "Writer":
 
 async def _export(selection: Selection, writer: "Writer") -> tuple[int, int, int]:
     """Write the records of `selection`; return how many records and rows, and how many records were read for it."""
-    from worker.aws import clients
+    from worker.aws.clients import clients
     from worker.results.query import Results
     from worker.settings import load
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.commands.naming import HELP, documents_named
+from worker.commands.support.naming import HELP, documents_named
 
 if TYPE_CHECKING:
     from worker.results.forget import Forgetter, Traces
@@ -48,7 +48,7 @@ def command(
 
 
 async def _forget(named: list[str], prefix: str | None, *, scan: bool, delete: bool) -> "list[Traces]":
-    from worker.aws import clients
+    from worker.aws.clients import clients
     from worker.results.forget import Forgetter
     from worker.settings import load
 
@@ -86,7 +86,7 @@ async def _meant(forgetter: "Forgetter", name: str, bucket: str | None) -> str:
 
 
 def _show(traces: "list[Traces]", *, deleted: bool) -> None:
-    from worker.commands.terminal import cells, console, table
+    from worker.commands.support.terminal import cells, console, table
 
     columns = ("versions", "record", "answers", "overflow")
     shown = table("document", *columns, right=columns)

@@ -8,6 +8,6 @@ def command() -> None:
 
     It looks at RECEIPTS_HTTP_PORT, as a container's health check does.
     """
-    from worker.service.healthcheck import main
+    from worker.runtime.healthcheck import main
 
     raise typer.Exit(main())

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from worker.commands import rows
-from worker.commands.selecting import selecting
-from worker.commands.terminal import cells, console, money, short_time, status_text, table
+from worker.commands.support import rows
+from worker.commands.support.selecting import selecting
+from worker.commands.support.terminal import cells, console, money, short_time, status_text, table
 from worker.receipts.text import printable_json
 from worker.results.query import MAX_LIMIT, Page, Results, Row
 from worker.results.selection import BadQuery, Selection
@@ -44,7 +44,7 @@ def command(
 
 
 async def _page(selection: Selection, *, limit: int, cursor: str | None, thorough: bool) -> Page:
-    from worker.aws import clients
+    from worker.aws.clients import clients
     from worker.settings import load
 
     settings = load()

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from worker.commands.naming import HELP, documents_named
-from worker.commands.selecting import selecting
-from worker.commands.terminal import console, safe
+from worker.commands.support.naming import HELP, documents_named
+from worker.commands.support.selecting import selecting
+from worker.commands.support.terminal import console, safe
 from worker.results.selection import BadQuery, Selection
 
 if TYPE_CHECKING:
-    from worker.aws import Clients
-    from worker.results.deadletters import DeadLetters, Filter
-    from worker.results.ledger import Entry, Ledger
+    from worker.aws.clients import Clients
+    from worker.replay.dead_letters import DeadLetterFilter, DeadLetters
+    from worker.replay.manifest import Manifest, ManifestEntry
+    from worker.replay.replayer import Candidate, Pace
     from worker.results.query import Results
-    from worker.results.replay import Candidate, Pace
 
 SOURCES: Final = "What to replay: KEYS, --prefix, --dead-letters, conditions on records, or --id of one that began."
 _DURATION = re.compile(r"(\d+)([smhd])")
@@ -31,7 +31,7 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class ReplayOptions:
     """What the command line asks for."""
 
     selection: Selection
@@ -65,7 +65,7 @@ class Wish:
         return not self.keys and self.prefix is None and self.selection == Selection() and self.older_than_model is None
 
     def description(self) -> str:
-        """Return the source in words, for whoever looks at the ledger."""
+        """Return the source in words, for whoever looks at the manifest."""
         if self.keys:
             return f"{len(self.keys)} keys"
         if self.prefix is not None:
@@ -75,7 +75,7 @@ class Wish:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tools:
+class ReplayContext:
     """What a replay works with."""
 
     aws: "Clients"
@@ -123,7 +123,7 @@ def command(
     interrupted and run again with its id: no upload is enqueued twice.
     """
     try:
-        wish = Wish(
+        options = ReplayOptions(
             selection=selection,
             keys=tuple(keys or ()),
             prefix=prefix,
@@ -138,60 +138,60 @@ def command(
             yes=yes,
             as_json=as_json,
         )
-        code = asyncio.run(_replay(wish))
+        code = asyncio.run(_replay(options))
     except BadQuery as error:
         raise typer.BadParameter(str(error)) from error
     raise typer.Exit(code)
 
 
-async def _replay(wish: Wish) -> int:
+async def _replay(options: ReplayOptions) -> int:
     """Do what is asked; return the exit code: 0 done, 1 interrupted."""
-    from worker.aws import clients
+    from worker.aws.clients import clients
+    from worker.replay.replayer import Pace, checked_id, new_id
     from worker.results.query import Results
-    from worker.results.replay import Pace, checked_id, new_id
     from worker.settings import load
 
     settings = load()
     settings.require("queue_url")
     async with clients(settings, attempts=5) as aws:
-        tools = Tools(
+        context = ReplayContext(
             aws=aws,
             results=Results(aws.dynamodb, settings.table),
             queue_url=str(settings.queue_url),
             bucket=settings.bucket,
             table=settings.table,
-            replay_id=checked_id(wish.replay_id) if wish.replay_id else new_id(dt.datetime.now(dt.UTC)),
-            pace=Pace(per_s=wish.rate),
+            replay_id=checked_id(options.replay_id) if options.replay_id else new_id(dt.datetime.now(dt.UTC)),
+            pace=Pace(per_s=options.rate),
         )
-        return await (_redrive(wish, tools) if wish.dead_letters else _resend(wish, tools))
+        return await (_redrive(options, context) if options.dead_letters else _resend(options, context))
 
 
-async def _resend(wish: Wish, tools: Tools) -> int:
-    from worker.results.ledger import Ledger
+async def _resend(options: ReplayOptions, context: ReplayContext) -> int:
+    from worker.replay.manifest import Manifest
 
-    replay_id = tools.replay_id
-    ledger = Ledger(tools.aws.dynamodb, tools.table, clock=time.time)
-    entry = await ledger.find(replay_id)
-    if entry is None and wish.resumed:
+    replay_id = context.replay_id
+    manifest = Manifest(context.aws.dynamodb, context.table, clock=time.time)
+    entry = await manifest.find(replay_id)
+    if entry is None and options.resumed:
         raise BadQuery(f"there is no replay {replay_id} to go on with. {SOURCES}")
-    if entry is not None and entry.force != wish.force and not wish.resumed:
+    if entry is not None and entry.force != options.force and not options.resumed:
         raise BadQuery(f"replay {replay_id} began {'with' if entry.force else 'without'} --force; give another --id")
-    if not wish.yes:
-        return await (_estimate(wish, tools) if entry is None else _state(wish, entry))
+    if not options.yes:
+        return await (_estimate(options, context) if entry is None else _state(options, entry))
     if entry is None:
-        entry = await _freeze(wish, tools, ledger)
-    return await _send(wish, tools, ledger, entry)
+        entry = await _freeze(options, context, manifest)
+    return await _send(options, context, manifest, entry)
 
 
-async def _estimate(wish: Wish, tools: Tools) -> int:
+async def _estimate(options: ReplayOptions, context: ReplayContext) -> int:
     """Say what the replay would do."""
-    from worker.results.replay import estimate
+    from worker.replay.replayer import estimate
 
     with console(stderr=True).status("Counting …"):
-        counted = await estimate(_candidates(wish, tools))
-    calls, seconds = counted.calls(force=wish.force), counted.seconds(wish.rate)
+        counted = await estimate(_candidates(options, context))
+    calls, seconds = counted.calls(force=options.force), counted.seconds(options.rate)
     _say(
-        wish,
+        options,
         {"uploads": counted.uploads, "endpoint_calls_at_most": calls, "seconds": round(seconds, 1), "sent": 0},
         f"{counted.uploads:,} uploads would be enqueued in about {_time(seconds)}, with at most {calls:,} calls of "
         "the endpoint. Nothing was changed; --yes does it.",
@@ -199,59 +199,63 @@ async def _estimate(wish: Wish, tools: Tools) -> int:
     return 0
 
 
-async def _state(wish: Wish, entry: "Entry") -> int:
+async def _state(options: ReplayOptions, entry: "ManifestEntry") -> int:
     """Say how far a replay is that began before."""
     left = entry.total - entry.sent
     _say(
-        wish,
-        {"replay_id": entry.replay_id, "uploads": entry.total, "sent": entry.sent, "seconds": left / wish.rate},
+        options,
+        {"replay_id": entry.replay_id, "uploads": entry.total, "sent": entry.sent, "seconds": left / options.rate},
         f"Replay {entry.replay_id} ({entry.description}): {entry.sent:,} of {entry.total:,} uploads are enqueued. "
         "Nothing was changed; --yes goes on.",
     )
     return 0
 
 
-async def _freeze(wish: Wish, tools: Tools, ledger: "Ledger") -> "Entry":
-    from worker.results.replay import uploads_of
+async def _freeze(options: ReplayOptions, context: ReplayContext, manifest: "Manifest") -> "ManifestEntry":
+    from worker.replay.replayer import uploads_of
 
     with console(stderr=True).status("Choosing uploads …"):
-        chosen = uploads_of(_candidates(wish, tools))
-        return await ledger.freeze(tools.replay_id, chosen, force=wish.force, description=wish.description())
+        chosen = uploads_of(_candidates(options, context))
+        return await manifest.freeze(context.replay_id, chosen, force=options.force, description=options.description())
 
 
-async def _send(wish: Wish, tools: Tools, ledger: "Ledger", entry: "Entry") -> int:
+async def _send(options: ReplayOptions, context: ReplayContext, manifest: "Manifest", entry: "ManifestEntry") -> int:
     """Send what is left of a replay; return 1 where that was interrupted."""
     from worker.messages.parse import replay_body
-    from worker.results.replay import Replayer
+    from worker.replay.replayer import Replayer
 
-    replay_id = tools.replay_id
+    replay_id = context.replay_id
     replayer = Replayer(
-        sqs=tools.aws.sqs, queue_url=tools.queue_url, results=tools.results, ledger=ledger, encode=replay_body
+        sqs=context.aws.sqs, queue_url=context.queue_url, results=context.results, manifest=manifest, encode=replay_body
     )
     with _progress(entry.total) as show, _interrupts() as stopping:
         entry = await replayer.run(
-            replay_id, pace=tools.pace, stopping=stopping, on_progress=lambda state: show(state.sent)
+            replay_id, pace=context.pace, stopping=stopping, on_progress=lambda state: show(state.sent)
         )
     said = {"replay_id": replay_id, "uploads": entry.total, "sent": entry.sent, "done": entry.done}
     if entry.done:
-        _say(wish, said, f"{entry.sent:,} uploads are enqueued. What changes: receipts diff --replay {replay_id}")
+        _say(options, said, f"{entry.sent:,} uploads are enqueued. What changes: receipts diff --replay {replay_id}")
         return 0
-    _say(wish, said, f"Interrupted at {entry.sent:,} of {entry.total:,}. Go on: receipts replay --id {replay_id} --yes")
+    _say(
+        options,
+        said,
+        f"Interrupted at {entry.sent:,} of {entry.total:,}. Go on: receipts replay --id {replay_id} --yes",
+    )
     return 1
 
 
-def _candidates(wish: Wish, tools: Tools) -> AsyncIterator["Candidate"]:
-    from worker.results.replay import from_keys, from_prefix, from_table
+def _candidates(options: ReplayOptions, context: ReplayContext) -> AsyncIterator["Candidate"]:
+    from worker.replay.replayer import from_keys, from_prefix, from_table
 
-    results, aws = tools.results, tools.aws
-    if wish.keys:
-        return from_keys(results, aws.s3, [_named(key, tools.bucket) for key in wish.keys])
-    if wish.prefix is not None:
-        bucket, _, prefix = wish.prefix.removeprefix("s3://").partition("/")
-        if not wish.prefix.startswith("s3://") or not bucket:
+    results, aws = context.results, context.aws
+    if options.keys:
+        return from_keys(results, aws.s3, [_named(key, context.bucket) for key in options.keys])
+    if options.prefix is not None:
+        bucket, _, prefix = options.prefix.removeprefix("s3://").partition("/")
+        if not options.prefix.startswith("s3://") or not bucket:
             raise BadQuery("--prefix is written s3://BUCKET/PREFIX")
-        return from_prefix(results, aws.s3, bucket, prefix, recorded=wish.recorded)
-    return from_table(results, wish.selection, older_than=wish.older_than_model)
+        return from_prefix(results, aws.s3, bucket, prefix, recorded=options.recorded)
+    return from_table(results, options.selection, older_than=options.older_than_model)
 
 
 def _named(key: str, bucket: str | None) -> list[str]:
@@ -261,10 +265,10 @@ def _named(key: str, bucket: str | None) -> list[str]:
     return possible
 
 
-async def _redrive(wish: Wish, tools: Tools) -> int:
+async def _redrive(options: ReplayOptions, context: ReplayContext) -> int:
     from worker.errors import Malformed
     from worker.messages.parse import parse, replay_body
-    from worker.results.deadletters import Command, DeadLetters, Filter
+    from worker.replay.dead_letters import DeadLetterFilter, DeadLetters, ReplayCommand
 
     def read(body: str) -> tuple[Any, ...]:
         try:
@@ -272,29 +276,31 @@ async def _redrive(wish: Wish, tools: Tools) -> int:
         except Malformed:
             return ()
 
-    wanted = Filter(
-        reason=wish.selection.reason, older_than_s=_seconds(wish.older_than), younger_than_s=_seconds(wish.younger_than)
+    wanted = DeadLetterFilter(
+        reason=options.selection.reason,
+        older_than_s=_seconds(options.older_than),
+        younger_than_s=_seconds(options.younger_than),
     )
     letters = DeadLetters(
-        sqs=tools.aws.sqs, queue_url=tools.queue_url, results=tools.results, read=read, encode=replay_body
+        sqs=context.aws.sqs, queue_url=context.queue_url, results=context.results, read=read, encode=replay_body
     )
     url, arn = await letters.addresses()
-    if not wish.yes:
-        return await _look(wish, letters, url, wanted)
+    if not options.yes:
+        return await _look(options, letters, url, wanted)
     with _progress(await letters.count(url)) as show, _interrupts() as stopping:
         moved: int | None = None
-        if wanted.everything and not wish.force:
-            moved = await letters.move_all(arn, pace=tools.pace, stopping=stopping, on_progress=show)
+        if wanted.everything and not options.force:
+            moved = await letters.move_all(arn, pace=context.pace, stopping=stopping, on_progress=show)
         if moved is None:
-            command = Command(replay_id=tools.replay_id, force=wish.force)
-            moved = await letters.redrive(url, wanted, command, pace=tools.pace, stopping=stopping, on_progress=show)
+            command = ReplayCommand(replay_id=context.replay_id, force=options.force)
+            moved = await letters.redrive(url, wanted, command, pace=context.pace, stopping=stopping, on_progress=show)
         done = not stopping()
-    said = {"replay_id": tools.replay_id, "messages": moved, "done": done}
-    _say(wish, said, f"{moved:,} messages went back to work.")
+    said = {"replay_id": context.replay_id, "messages": moved, "done": done}
+    _say(options, said, f"{moved:,} messages went back to work.")
     return 0 if done else 1
 
 
-async def _look(wish: Wish, letters: "DeadLetters", url: str, wanted: "Filter") -> int:
+async def _look(options: ReplayOptions, letters: "DeadLetters", url: str, wanted: "DeadLetterFilter") -> int:
     """Count the dead letters that fit."""
     if wanted.everything:
         messages = uploads = await letters.count(url)
@@ -302,16 +308,16 @@ async def _look(wish: Wish, letters: "DeadLetters", url: str, wanted: "Filter") 
         with console(stderr=True).status("Looking at dead letters …"):
             messages, uploads = await letters.look(url, wanted)
     _say(
-        wish,
-        {"messages": messages, "endpoint_calls_at_most": uploads, "seconds": round(messages / wish.rate, 1)},
-        f"{messages:,} messages would go back to work in about {_time(messages / wish.rate)}, with about {uploads:,} "
-        "calls of the endpoint at most. Nothing was changed; --yes does it.",
+        options,
+        {"messages": messages, "endpoint_calls_at_most": uploads, "seconds": round(messages / options.rate, 1)},
+        f"{messages:,} messages would go back to work in about {_time(messages / options.rate)}, with at most "
+        f"about {uploads:,} calls of the endpoint. Nothing was changed; --yes does it.",
     )
     return 0
 
 
-def _say(wish: Wish, content: dict[str, Any], sentence: str) -> None:
-    if wish.as_json:
+def _say(options: ReplayOptions, content: dict[str, Any], sentence: str) -> None:
+    if options.as_json:
         typer.echo(json.dumps(content))
     else:
         console().print(sentence, markup=False, soft_wrap=True)

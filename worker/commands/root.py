@@ -8,33 +8,35 @@ import importlib
 import importlib.util
 import io
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
 
-from worker.commands import trouble
+from worker.commands.support import error_messages
 from worker.errors import ReceiptsError, SettingsError
 
-VERBS = (
-    "local",
-    "submit",
-    "list",
-    "show",
-    "stats",
-    "export",
-    "replay",
-    "diff",
-    "console",
-    "worker",
-    "health",
-    "doctor",
-    "forget",
-    "settings",
-    "scale",
-    "evaluate",
-)
-"""In the order of the help. One whose file is not installed is left out."""
+DEPLOYED = "worker.commands"
+DEVELOPMENT = "worker.workbench.commands"
+VERBS: Final = {
+    "local": DEVELOPMENT,
+    "submit": DEPLOYED,
+    "list": DEPLOYED,
+    "show": DEPLOYED,
+    "stats": DEPLOYED,
+    "export": DEPLOYED,
+    "replay": DEPLOYED,
+    "diff": DEPLOYED,
+    "console": DEPLOYED,
+    "worker": DEPLOYED,
+    "health": DEPLOYED,
+    "doctor": DEPLOYED,
+    "forget": DEPLOYED,
+    "settings": DEPLOYED,
+    "scale": DEVELOPMENT,
+    "evaluate": DEVELOPMENT,
+}
+"""The package of each verb, in the order of the help. An image has no development verbs, so its help omits them."""
 
 
 class Verbs(TyperGroup):
@@ -42,7 +44,7 @@ class Verbs(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 # the base class's signature
         """Return the verbs that are there, in the order of the help."""
-        return [verb for verb in VERBS if importlib.util.find_spec(_module(verb))]
+        return [verb for verb in VERBS if _installed(verb)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the verb's command, or None where there is no such verb."""
@@ -57,7 +59,14 @@ class Verbs(TyperGroup):
 
 
 def _module(verb: str) -> str:
-    return f"worker.commands.{verb}"
+    return f"{VERBS[verb]}.{verb}"
+
+
+def _installed(verb: str) -> bool:
+    try:
+        return importlib.util.find_spec(_module(verb)) is not None
+    except ModuleNotFoundError:  # the package of the verb is missing
+        return False
 
 
 def load(verb: str) -> Any:
@@ -96,7 +105,7 @@ def receipts(
     Exit codes: 0 done; 1 not done, or not all of it; 2 to be changed first: an option, a setting, a port, a directory.
     """
     if local:
-        from worker.local.environment import join
+        from worker.commands.support.local_stack import join
 
         join()
 
@@ -113,7 +122,7 @@ def main() -> None:
     except ReceiptsError as error:
         _fail(str(error), code=1)
     except Exception as error:
-        found = trouble.explain(error)
+        found = error_messages.explain(error)
         if found is None:
             raise
         _fail(found.sentence, code=2 if found.setting else 1)

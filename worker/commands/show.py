@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from worker.commands.naming import HELP, documents_named
-from worker.commands.terminal import as_text, cells, console, money, safe, status_text, table
+from worker.commands.support.naming import HELP, documents_named
+from worker.commands.support.terminal import as_text, cells, console, money, safe, status_text, table
 from worker.receipts.receipt import Receipt
 from worker.receipts.record import Record
 from worker.receipts.text import printable_json
@@ -36,7 +36,7 @@ def command(
 
 async def _find(key: str) -> tuple[Record, str]:
     """Return the record that `key` names and a link to its image."""
-    from worker.aws import clients
+    from worker.aws.clients import clients
     from worker.results.image import link
     from worker.results.query import Results
     from worker.settings import load

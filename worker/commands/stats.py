@@ -9,8 +9,8 @@ from typing import Annotated, Final
 import typer
 from rich.table import Table
 
-from worker.commands.selecting import selecting
-from worker.commands.terminal import cells, console, money, status_text, table
+from worker.commands.support.selecting import selecting
+from worker.commands.support.terminal import cells, console, money, status_text, table
 from worker.receipts.text import printable_json
 from worker.results.selection import Selection
 from worker.results.stats import Stats
@@ -41,7 +41,7 @@ def command(
 
 
 async def _count(selection: Selection) -> Stats:
-    from worker.aws import clients
+    from worker.aws.clients import clients
     from worker.results.query import Results
     from worker.results.stats import stats
     from worker.settings import load

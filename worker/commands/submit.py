@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from worker.aws import Clients
+    from worker.aws.clients import Clients
+    from worker.aws.uploads import Uploaded
     from worker.receipts.record import Record
-    from worker.uploads import Uploaded
 
 AT_A_TIME = 8
 
@@ -36,13 +36,13 @@ def command(
 
     Each file's key is PREFIX and its name. The same key again is a newer upload, which takes the older one's place.
     """
-    from worker import uploads
-    from worker.blueprint import OWN_PREFIX
+    from worker.aws import uploads
+    from worker.aws.resources import OWN_PREFIX
     from worker.settings import load
 
     if prefix.startswith(OWN_PREFIX):
         raise typer.BadParameter(f"keys under {OWN_PREFIX} are the worker's own output, and no receipts.")
-    problems = [problem for path in files if (problem := uploads.trouble(path))]
+    problems = [problem for path in files if (problem := uploads.problem(path))]
     if problems:
         raise typer.BadParameter("; ".join(problems))
     settings = load(**({"bucket": bucket} if bucket else {}))
@@ -55,7 +55,7 @@ def command(
 
 
 async def _submit(keys: dict[Path, str], *, bucket: str, wait_s: float | None, as_json: bool) -> bool:
-    from worker.aws import clients
+    from worker.aws.clients import clients
     from worker.settings import load
 
     settings = load()
@@ -68,8 +68,8 @@ async def _submit(keys: dict[Path, str], *, bucket: str, wait_s: float | None, a
     for upload in missing:
         sys.stderr.write(f"No record yet: {upload.key}\n")
     if not as_json:
-        from worker.commands.screen import record_table
-        from worker.commands.terminal import console
+        from worker.commands.support.screen import record_table
+        from worker.commands.support.terminal import console
 
         out = console()
         out.print(record_table(list(found.values()), width=out.width))
@@ -80,7 +80,7 @@ async def _send(aws: "Clients", keys: dict[Path, str], *, bucket: str, quiet: bo
     """Upload every file, a few at a time, and print each as it arrives."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from worker import uploads
+    from worker.aws import uploads
 
     slots = asyncio.Semaphore(AT_A_TIME)
 
@@ -104,7 +104,7 @@ def _say(path: Path, uploaded: "Uploaded", *, as_json: bool) -> None:
         line = {"file": str(path), "bucket": uploaded.bucket, "key": uploaded.key}
         print(json.dumps(line | {"version_id": uploaded.version.version_id}, ensure_ascii=False), flush=True)
     else:
-        from worker.commands.terminal import safe
+        from worker.commands.support.terminal import safe
 
         print(safe(f"s3://{uploaded.bucket}/{uploaded.key}"), flush=True)
 
@@ -112,7 +112,7 @@ def _say(path: Path, uploaded: "Uploaded", *, as_json: bool) -> None:
 async def _wait(
     aws: "Clients", table: str, sent: "list[Uploaded]", *, wait_s: float, as_json: bool
 ) -> "dict[str, Record]":
-    from worker.results.waiting import wait_for
+    from worker.results.polling import wait_for
 
     found: dict[str, Record] = {}
     with contextlib.suppress(TimeoutError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.errors import DependencyFault, Failed, Throttled
 from worker.extraction.prepare import Prepared
-from worker.extraction.protocols.base import Ask, Protocol, Request, UnusableAnswer, naming_unsent_pages
+from worker.extraction.protocols.base import Ask, EndpointProtocol, EndpointRequest, UnusableAnswer, naming_unsent_pages
 from worker.receipts.receipt import Reading
 from worker.receipts.record import ModelIdentity
 from worker.resilience.dependency import Dependency
@@ -71,7 +71,7 @@ class Endpoint:
         self,
         sagemaker: "SageMakerRuntimeClient",
         target: EndpointTarget,
-        protocol: Protocol,
+        protocol: EndpointProtocol,
         *,
         dependency: Dependency,
         limiter: Limiter,
@@ -141,7 +141,7 @@ class Endpoint:
         )
 
     async def _invoke(
-        self, request: Request, work: str, before_call: Callable[[], Awaitable[None]], calls: "_Counter"
+        self, request: EndpointRequest, work: str, before_call: Callable[[], Awaitable[None]], calls: "_Counter"
     ) -> _Reply:
         async def attempt() -> _Reply:
             async with self._limiter.slot() as slot:
@@ -159,7 +159,7 @@ class Endpoint:
 
         return await self._dependency.call(attempt, work=work)
 
-    async def _call(self, request: Request) -> _Reply:
+    async def _call(self, request: EndpointRequest) -> _Reply:
         response: Any = await self._sagemaker.invoke_endpoint(
             **self._target.arguments(),
             ContentType=request.content_type,

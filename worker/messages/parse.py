@@ -12,7 +12,7 @@ from string import hexdigits
 from typing import Any
 from urllib.parse import unquote_plus
 
-from worker.blueprint import OWN_PREFIX
+from worker.aws.resources import OWN_PREFIX
 from worker.errors import Malformed
 from worker.receipts.document import SEQUENCER_WIDTH, Upload
 

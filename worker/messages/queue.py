@@ -43,14 +43,14 @@ class EntryFault:
 
 
 @dataclass(frozen=True)
-class Letter:
+class DeadLetterEntry:
     """A message for the dead-letter queue: a body as it came, and attributes that say why it is there."""
 
     body: str
     attributes: dict[str, str]
 
     @classmethod
-    def of(cls, received: Received, reason: str) -> "Letter":
+    def of(cls, received: Received, reason: str) -> "DeadLetterEntry":
         """Return the letter about `received`, its body cut off where it would be larger than SQS takes."""
         attributes = {"reason": reason, "original_message_id": received.message_id}
         whole = cls(received.body, attributes)
@@ -105,7 +105,7 @@ class Queue:
         reply = await self._sqs.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)  # type: ignore[arg-type]  # plain dicts stand for TypedDicts
         return _by_position(reply, len(entries))
 
-    async def dead_letter(self, letters: Sequence[Letter]) -> list[EntryFault | None]:
+    async def dead_letter(self, letters: Sequence[DeadLetterEntry]) -> list[EntryFault | None]:
         """Send up to 10 letters, `MAX_MESSAGE_BYTES` in all, to the dead-letter queue; return what became of each."""
         entries = [
             {

@@ -15,7 +15,7 @@ import structlog
 
 from worker.errors import DependencyFault
 from worker.messages.outcomes import DeadLetter, Done, Outcome, Reject, Release, Retry
-from worker.messages.queue import BATCH, MAX_MESSAGE_BYTES, EntryFault, Letter, Queue, Received
+from worker.messages.queue import BATCH, MAX_MESSAGE_BYTES, DeadLetterEntry, EntryFault, Queue, Received
 from worker.resilience.faults import classify
 
 log = structlog.get_logger(__name__)
@@ -52,7 +52,7 @@ def backoff_s(receives: int, *, base_s: float, cap_s: float, rng: random.Random)
 
 @dataclass
 class _Pending:
-    what: Change | Letter
+    what: Change | DeadLetterEntry
     done: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     """Whether SQS has done it, or it was given up."""
     attempts: int = 0
@@ -61,7 +61,7 @@ class _Pending:
     def kind(self) -> str:
         """What calls it can share."""
         match self.what:
-            case Letter():
+            case DeadLetterEntry():
                 return "dead_letter"
             case Change(visibility_s=None):
                 return "delete"
@@ -96,7 +96,7 @@ class Settler:
         if not await self._do(change):
             self._on_unsettled(received)
 
-    async def _do(self, what: Change | Letter) -> bool:
+    async def _do(self, what: Change | DeadLetterEntry) -> bool:
         """Hand `what` to the next batch; return whether SQS did it in the end."""
         pending = _Pending(what)
         self._pending.append(pending)
@@ -130,7 +130,7 @@ class Settler:
         """Send to the dead-letter queue; only then is the message deleted, else it stays and comes back."""
         if self._queue.dead_letter_url is None:
             log.critical("settlement.no_dead_letter_queue", message_id=received.message_id, reason=reason)
-        elif await self._do(Letter.of(received, reason)):
+        elif await self._do(DeadLetterEntry.of(received, reason)):
             return Change(received)
         return Change(received, self._backoff_s(received.receives))
 
@@ -186,8 +186,8 @@ class Settler:
                 await self._pause(attempt)
                 attempt += 1
 
-    async def _call(self, kind: str, batch: Sequence[Change | Letter]) -> list[EntryFault | None]:
-        letters = [each for each in batch if isinstance(each, Letter)]
+    async def _call(self, kind: str, batch: Sequence[Change | DeadLetterEntry]) -> list[EntryFault | None]:
+        letters = [each for each in batch if isinstance(each, DeadLetterEntry)]
         changes = [(each.received.receipt_handle, each.visibility_s or 0) for each in batch if isinstance(each, Change)]
         try:
             if kind == "dead_letter":
@@ -209,7 +209,7 @@ def _batches(pending: list[_Pending]) -> Iterator[list[_Pending]]:
     batch: list[_Pending] = []
     size = 0
     for each in pending:
-        more = each.what.size if isinstance(each.what, Letter) else 0
+        more = each.what.size if isinstance(each.what, DeadLetterEntry) else 0
         if len(batch) == BATCH or (batch and size + more > MAX_MESSAGE_BYTES):
             yield batch
             batch, size = [], 0

@@ -7,25 +7,20 @@ beside the record's own as native attributes, so that people can query them with
 import datetime as dt
 import json
 import unicodedata
-import zlib
-from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from worker.blueprint import STATUS_SHARDS
 from worker.receipts.checks import LEFT_OUT, Finding, check
 from worker.receipts.corrections import corrected
 from worker.receipts.document import Version
 from worker.receipts.receipt import Confidence, Receipt
 
 Status = Literal["extracted", "needs_review", "rejected", "failed"]
+STATUSES: tuple[Status, ...] = get_args(Status)
 HISTORY_LENGTH = 5
 MOST_HISTORY_BYTES = 100_000
 """An item of DynamoDB has 400 KB at most, and the receipt itself needs room in it."""
-UNDATED = "undated"
-"""Sorts after every date, so that a range of dates never includes it."""
-INDEX_KEYS = ("status_shard", "purchase_month", "purchase_day", "merchant_key")
 
 
 class CheckResult(BaseModel):
@@ -143,60 +138,6 @@ def merchant_key(name: str | None) -> str | None:
     decomposed = unicodedata.normalize("NFKD", name.casefold())
     kept = "".join(char if char.isalnum() else " " for char in decomposed if not unicodedata.combining(char))
     return " ".join(kept.split())[:200] or None
-
-
-def to_item(record: Record) -> dict[str, Any]:
-    """Return `record` as DynamoDB's native values (str, int, Decimal, list, dict); what is missing is left out.
-
-    The fields that people and indexes query are those of the receipt as it holds after corrections.
-    """
-    plain = _native(record.model_dump(mode="python", exclude={"receipt"}, exclude_none=True))
-    item = {name: value for name, value in plain.items() if value is not None and value not in ({}, [])}
-    item["status_shard"] = status_shard(record.status, record.document)
-    if record.receipt is not None:
-        item["receipt"] = record.receipt.model_dump(mode="json")
-    if (holds := record.corrected) is not None:
-        fields = _native(holds.model_dump(mode="python", exclude_none=True))
-        item |= {name: value for name, value in fields.items() if _says_something(value)}
-        item |= _index_keys(holds)
-    return item
-
-
-def status_shard(status: str, document: str) -> str:
-    """Return the key of `by_status` under which `document` stands."""
-    return f"{status}#{zlib.crc32(document.encode()) % STATUS_SHARDS}"
-
-
-def from_item(item: dict[str, Any]) -> Record:
-    """Return the record that `item` holds."""
-    return Record.model_validate({name: item[name] for name in Record.model_fields if name in item})
-
-
-def _index_keys(receipt: Receipt) -> dict[str, str]:
-    day = receipt.purchase_date.isoformat() if receipt.purchase_date else UNDATED
-    keys = {"purchase_month": day[:7] if receipt.purchase_date else UNDATED, "purchase_day": day}
-    merchant = merchant_key(receipt.merchant.name)
-    return keys | ({"merchant_key": merchant} if merchant else {})
-
-
-def _says_something(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(_says_something(part) for part in value.values())
-    return value is not None and value != []
-
-
-def _native(value: Any) -> Any:
-    """Return `value` in the types that DynamoDB's serializer takes."""
-    kind = type(value)
-    if kind is str or kind is Decimal or kind is int or value is None:
-        return value
-    if kind is dict:
-        return {key: _native(part) for key, part in value.items() if part is not None}
-    if kind is list or kind is tuple:
-        return [_native(part) for part in value]
-    if kind is float:
-        return Decimal(str(round(value, 4)))
-    return value.isoformat() if isinstance(value, dt.date) else value
 
 
 UNFINISHED = "unfinished"

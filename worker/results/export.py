@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from worker.errors import SettingsError
 from worker.receipts.receipt import Item, Receipt
-from worker.receipts.record import Record, from_item
+from worker.receipts.record import Record
 from worker.receipts.text import printable_json
 from worker.results.attributes import from_attributes
 from worker.results.query import BATCH_GET, Results
+from worker.results.rows import from_item
 from worker.results.selection import Selection
 
 if TYPE_CHECKING:

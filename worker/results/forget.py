@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from worker.blueprint import CONTENT_PREFIX, TableBlueprint
+from worker.aws.resources import CONTENT_PREFIX, TableSpec
 from worker.errors import ReceiptsError
 from worker.results.attributes import from_attributes, to_attributes
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 BATCH = 1_000
 """Objects of one DeleteObjects, at most (docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html)."""
-BY_CONTENT = next(index for index in TableBlueprint().indexes if index.name == "by_content")
+BY_CONTENT = next(index for index in TableSpec().indexes if index.name == "by_content")
 
 
 @dataclass(frozen=True, kw_only=True)

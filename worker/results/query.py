@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
-from worker.blueprint import STATUS_SHARDS
+from worker.aws.resources import STATUS_SHARDS
 from worker.receipts.currency import with_decimals
 from worker.receipts.receipt import Merchant, Money, Payment
-from worker.receipts.record import CheckResult, ModelIdentity, Record, Status, from_item
+from worker.receipts.record import CheckResult, ModelIdentity, Record, Status
 from worker.results.attributes import from_attributes, to_attributes
+from worker.results.rows import from_item
 from worker.results.selection import BadQuery, Condition, Plan, Selection, plan
 
 if TYPE_CHECKING:

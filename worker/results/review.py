@@ -14,10 +14,11 @@ from botocore.exceptions import ClientError
 from worker.errors import ReceiptsError
 from worker.receipts.corrections import corrected, flat
 from worker.receipts.receipt import Receipt
-from worker.receipts.record import Record, to_item
+from worker.receipts.record import Record
 from worker.results.attributes import to_attributes
 from worker.results.duplicates import Duplicates
 from worker.results.query import Results
+from worker.results.rows import to_item
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient

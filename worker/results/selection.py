@@ -11,10 +11,10 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any, Final
 
-from worker.blueprint import STATUS_SHARDS, STATUSES
+from worker.aws.resources import STATUS_SHARDS
 from worker.errors import ReceiptsError
 from worker.receipts.document import timestamp
-from worker.receipts.record import merchant_key
+from worker.receipts.record import STATUSES, merchant_key
 
 OPEN_PAST: Final = dt.date(1990, 1, 1)
 """Older purchase dates are misread ones: a range open to the past begins here."""

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict
 
-from worker.blueprint import CONTENT_PREFIX
+from worker.aws.resources import CONTENT_PREFIX
 from worker.errors import Failed, LeaseLost
 from worker.receipts.receipt import Reading
-from worker.receipts.record import ModelIdentity, Record, from_item, succeed, to_item
+from worker.receipts.record import ModelIdentity, Record, succeed
 from worker.resilience.dependency import Dependency
 from worker.results.attributes import from_attributes, to_attributes
+from worker.results.rows import from_item, to_item
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient

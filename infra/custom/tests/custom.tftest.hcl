@@ -7,7 +7,7 @@ mock_provider "aws" {
 variables {
   region = "eu-central-1"
   image  = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-worker:1.0.0"
-  model  = { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-model:1.0.0" }
+  model  = { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-reader:1.0.0" }
 }
 
 run "workers_alone" {
@@ -106,8 +106,8 @@ run "an_arn_where_a_name_belongs" {
 run "attributes_that_nobody_reads" {
   command = plan
   variables {
-    model            = { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-model:1.0.0", max_instance = 8 }
-    canary           = { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-model:2.0.0", share = 0.1 }
+    model            = { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-reader:1.0.0", max_instance = 8 }
+    canary           = { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-reader:2.0.0", share = 0.1 }
     alarm_thresholds = { failed_percent = 5 }
   }
   expect_failures = [var.model, var.canary, var.alarm_thresholds]

@@ -449,8 +449,8 @@ run "a_canary_beside_the_model" {
   command = apply
   module { source = "../modules/model" }
   variables {
-    model  = { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-model:1.0.0" }
-    canary = { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-model:2.0.0" }
+    model  = { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-reader:1.0.0" }
+    canary = { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-reader:2.0.0" }
   }
 
   assert {
@@ -472,7 +472,7 @@ run "a_canary_beside_what_is_not_ours" {
   module { source = "../modules/model" }
   variables {
     existing_endpoint = "gemma"
-    canary            = { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-model:2.0.0" }
+    canary            = { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-reader:2.0.0" }
   }
   expect_failures = [var.canary]
 }
@@ -481,8 +481,8 @@ run "a_canary_beside_a_serverless_model" {
   command = plan
   module { source = "../modules/model" }
   variables {
-    model  = { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-model:1.0.0", serverless = {} }
-    canary = { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-model:2.0.0" }
+    model  = { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-reader:1.0.0", serverless = {} }
+    canary = { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-reader:2.0.0" }
   }
   expect_failures = [var.canary]
 }

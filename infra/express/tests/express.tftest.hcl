@@ -7,7 +7,7 @@ mock_provider "aws" {
 variables {
   region = "eu-central-1"
   image  = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-worker:1.0.0"
-  model  = { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-model:1.0.0" }
+  model  = { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-reader:1.0.0" }
 }
 
 run "one_service_scaled_on_queue_depth" {

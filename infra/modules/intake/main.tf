@@ -1,5 +1,5 @@
 # From an upload to a message: the bucket, its events, the work queue and its dead-letter queue.
-# Names, attributes and policies are those of worker/blueprint.py; tests/infra holds the two together.
+# Names, attributes and policies are those of worker/aws/resources.py; tests/infra holds the two together.
 
 data "aws_caller_identity" "current" {}
 data "aws_region" "current" {}

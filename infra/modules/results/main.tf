@@ -1,4 +1,4 @@
-# The results table: one row a document. Keys, indexes and projections are those of worker/blueprint.py;
+# The results table: one row a document. Keys, indexes and projections are those of worker/aws/resources.py;
 # tests/infra holds the two together.
 
 locals {

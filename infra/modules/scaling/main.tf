@@ -1,4 +1,4 @@
-# The fleet follows the backlog. Expressions and numbers are those of `receipts scale plan` (worker/scaling/plan.py says
+# The fleet follows the backlog. Expressions and numbers are those of `receipts scale plan` (worker/workbench/scaling/plan.py says
 # why they are what they are); tests/infra holds the two together.
 
 locals {

@@ -2,8 +2,6 @@
 
 import io
 import re
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,9 +10,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from worker.commands.list import _for_people
-from worker.commands.rows import folded
-from worker.commands.screen import COLUMNS, PeopleScreen, record_table, seconds, troubles
-from worker.local import environment
+from worker.commands.support.rows import folded
+from worker.commands.support.screen import COLUMNS, record_table, seconds, troubles
 from worker.receipts.receipt import Merchant, Receipt
 from worker.receipts.record import CheckResult, Record
 from worker.results.query import Page, Row
@@ -103,7 +100,7 @@ def test_a_list_breaks_no_word_either(
     width: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`receipts list` keeps status, time and document whole, and tells what it notes of a record."""
-    monkeypatch.setattr("worker.commands.terminal.PIPED_WIDTH", int(width))
+    monkeypatch.setattr("worker.commands.support.terminal.PIPED_WIDTH", int(width))
     row = Row(
         document="bucket/samples/my-restaurant-sst.jpg",
         status="needs_review",
@@ -121,22 +118,3 @@ def test_a_list_breaks_no_word_either(
     for part in ("needs_review", "10:00", "107,800.00", "items_sum", "PANDAN"):
         assert part in words
     assert "bucket/samples/my-restaurant-sst.jpg" in "".join(words)
-
-
-@pytest.mark.parametrize("others", [0, 1])
-def test_the_lines_of_a_stack_work_for_it(
-    others: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Where another stack runs, the commands that are printed name this one; the region is named for every program."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    variables = environment.aws(emulator_url="http://127.0.0.1:1", runtime_url="http://127.0.0.1:2")
-    for port in range(8_001, 8_002 + others):
-        directory = tmp_path / f"{environment.PREFIX}{port}"
-        directory.mkdir(mode=0o700)
-        environment.publish(directory, variables, started_at=port, http_port=port)
-    stack: Any = SimpleNamespace(environment=variables, http_port=8_001, resources=SimpleNamespace(bucket="receipts"))
-    PeopleScreen().running(stack, None)
-    printed = capsys.readouterr().err
-    assert printed.count("RECEIPTS_LOCAL=8001 ") == 2 * others
-    assert "--local submit" in printed
-    assert f"AWS_REGION={environment.REGION} AWS_DEFAULT_REGION={environment.REGION} " in printed

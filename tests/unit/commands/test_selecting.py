@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from worker.commands import terminal
-from worker.commands.selecting import amount, day, end_of, selecting
+from worker.commands.support import terminal
+from worker.commands.support.selecting import amount, day, end_of, selecting
 from worker.results.selection import BadQuery, Selection
 
 TODAY = dt.date(2026, 11, 23)

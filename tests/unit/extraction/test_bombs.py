@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from worker.errors import Rejected
-from worker.extraction import apart
-from worker.extraction.apart import prepare
+from worker.extraction import sandbox
 from worker.extraction.prepare import MOST_FRAMES, ImageLimits
+from worker.extraction.sandbox import prepare
 
 
 def _nested_forms(levels: int) -> bytes:
@@ -37,7 +37,7 @@ def _nested_forms(levels: int) -> bytes:
 
 def test_a_pdf_that_takes_for_ever_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two kilobytes of nested forms are given up after the time that one PDF may take."""
-    monkeypatch.setattr(apart, "DRAW_S", 3.0)
+    monkeypatch.setattr(sandbox, "DRAW_S", 3.0)
     with pytest.raises(Rejected, match="corrupt"):
         prepare(_nested_forms(14), ImageLimits())
 
@@ -62,8 +62,8 @@ def test_a_picture_that_needs_much_memory_is_decoded_apart(monkeypatch: pytest.M
     buffer = io.BytesIO()
     Image.linear_gradient("L").convert("RGBA").save(buffer, "PNG")
     here = prepare(buffer.getvalue(), ImageLimits())
-    monkeypatch.setattr(apart, "APART_BYTES", 1_000)
-    monkeypatch.setattr(apart, "prepare_here", None)
+    monkeypatch.setattr(sandbox, "APART_BYTES", 1_000)
+    monkeypatch.setattr(sandbox, "prepare_here", None)
     assert prepare(buffer.getvalue(), ImageLimits()) == here
 
 

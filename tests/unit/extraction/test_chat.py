@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.extraction.prepare import Page, Prepared
-from worker.extraction.protocols import Ask, ChatProtocol, ImageProtocol, Request, UnusableAnswer
+from worker.extraction.protocols import Ask, ChatProtocol, EndpointRequest, ImageProtocol, UnusableAnswer
 from worker.receipts.checks import check, decide
 from worker.receipts.receipt import Reading
 
@@ -337,7 +337,7 @@ def test_a_repair_shows_the_model_its_answer_and_what_is_wrong() -> None:
 
 def test_a_repair_of_an_answer_that_cannot_be_quoted_asks_the_same_again() -> None:
     """What is no completion cannot be shown to the model."""
-    request = Request(b'{"messages": []}', "application/json")
+    request = EndpointRequest(b'{"messages": []}', "application/json")
     assert CHAT.repair(Ask(request, b"<html>", "no JSON")) == request
 
 

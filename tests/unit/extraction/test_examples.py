@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.extraction.protocols import ChatProtocol, ImageProtocol, Protocol, TextractProtocol
+from worker.extraction.protocols import ChatProtocol, EndpointProtocol, ImageProtocol, TextractProtocol
 from worker.receipts import checks
 from worker.receipts.checks import check, decide
 
@@ -15,7 +15,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 
 @pytest.mark.parametrize("protocol", [ImageProtocol(), ChatProtocol(extra={}), TextractProtocol()])
-def test_an_answer_to_copy_is_read_and_believed(protocol: Protocol) -> None:
+def test_an_answer_to_copy_is_read_and_believed(protocol: EndpointProtocol) -> None:
     """Each is a whole receipt in its protocol, in which everything adds up."""
     reading = protocol.read((DOCS / "models" / f"{protocol.name}-answer.json").read_bytes())
     found = check(reading.receipt, today=dt.date(2026, 11, 25), left_out=reading.left_out)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from worker.extraction import protocols
 from worker.extraction.prepare import Page, Prepared
-from worker.extraction.protocols import TextractProtocol, UnusableAnswer, printed
+from worker.extraction.protocols import TextractProtocol, UnusableAnswer, formats
 from worker.receipts.receipt import Merchant, Reading, Tax
 from worker.settings import Settings
 
@@ -214,9 +214,9 @@ def test_pages_go_as_to_an_image_endpoint() -> None:
         ("", None, None),
     ],
 )
-def test_amounts_as_printed(text: str, separator: printed.Separator | None, expected: str | None) -> None:
+def test_amounts_as_printed(text: str, separator: formats.Separator | None, expected: str | None) -> None:
     """Both ways to write a number are read, and what could be two numbers is none."""
-    assert printed.amount(text, separator) == (Decimal(expected) if expected else None)
+    assert formats.amount(text, separator) == (Decimal(expected) if expected else None)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_amounts_as_printed(text: str, separator: printed.Separator | None, expe
 )
 def test_the_separator_is_what_the_amounts_agree_on(texts: list[str], expected: str | None) -> None:
     """Only amounts that say it clearly, and only if they agree, decide what a lone comma means."""
-    assert printed.decimal_separator(texts) == expected
+    assert formats.decimal_separator(texts) == expected
 
 
 money = st.decimals(min_value=0, max_value=10**9, places=2)
@@ -242,7 +242,7 @@ money = st.decimals(min_value=0, max_value=10**9, places=2)
 def test_an_amount_with_cents_is_always_read(value: Decimal, signs: tuple[str, str]) -> None:
     """Two decimals leave no doubt in any of the usual formats."""
     text = f"{value:,.2f}".replace(",", "T").replace(".", signs[1]).replace("T", signs[0])
-    assert printed.amount(f"€ {text}", None) == value
+    assert formats.amount(f"€ {text}", None) == value
 
 
 @pytest.mark.parametrize(
@@ -264,15 +264,15 @@ def test_an_amount_with_cents_is_always_read(value: Decimal, signs: tuple[str, s
 )
 def test_dates_as_printed(text: str, expected: tuple[int, int, int] | None) -> None:
     """A date is read where it can be only one."""
-    assert printed.date(text) == (dt.date(*expected) if expected else None)
+    assert formats.date(text) == (dt.date(*expected) if expected else None)
 
 
 @given(st.dates(min_value=dt.date(2000, 1, 1), max_value=dt.date(2099, 12, 31)))
 def test_a_date_is_never_read_as_another(date: dt.date) -> None:
     """Day first or month first: what is read is the date that was written, or nothing."""
-    assert printed.date(f"{date:%d/%m/%Y}") in {date, None}
-    assert printed.date(f"{date:%m/%d/%y}") in {date, None}
-    assert printed.date(f"{date:%Y-%m-%d}") == date
+    assert formats.date(f"{date:%d/%m/%Y}") in {date, None}
+    assert formats.date(f"{date:%m/%d/%y}") in {date, None}
+    assert formats.date(f"{date:%Y-%m-%d}") == date
 
 
 @pytest.mark.parametrize(
@@ -288,4 +288,4 @@ def test_a_date_is_never_read_as_another(date: dt.date) -> None:
 )
 def test_times_as_printed(text: str, expected: str | None) -> None:
     """Both clocks are read, and what is on neither is none."""
-    assert printed.time(text) == expected
+    assert formats.time(text) == expected

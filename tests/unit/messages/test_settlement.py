@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.support.sqs import QueueModel
 from tests.support.virtual import now, virtual
 from worker.messages.outcomes import DeadLetter, Done, Outcome, Reject, Release, Retry
-from worker.messages.queue import MAX_MESSAGE_BYTES, Letter, Queue, Received
+from worker.messages.queue import MAX_MESSAGE_BYTES, DeadLetterEntry, Queue, Received
 from worker.messages.settlement import SettlementPolicy, Settler, backoff_s
 
 
@@ -146,7 +146,7 @@ async def test_dead_letters_of_half_a_megabyte_do_not_share_a_call() -> None:
 def test_a_letter_fits_into_a_message(body: str, repeat: int, reason: str) -> None:
     """However long and of whatever characters the body is, the letter is its beginning, and says if it is not all."""
     received = Received("m", "h", body * repeat, 1, None)
-    letter = Letter.of(received, reason)
+    letter = DeadLetterEntry.of(received, reason)
     assert letter.size <= MAX_MESSAGE_BYTES
     assert received.body.startswith(letter.body)
     assert ("truncated" in letter.attributes) == (letter.body != received.body)

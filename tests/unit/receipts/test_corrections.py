@@ -8,7 +8,8 @@ import pytest
 
 from worker.receipts.corrections import FIELDS, corrected, flat
 from worker.receipts.receipt import Item, Merchant, Receipt
-from worker.receipts.record import Record, from_item, to_item
+from worker.receipts.record import Record
+from worker.results.rows import from_item, to_item
 
 SAID = Receipt(
     merchant=Merchant(name="ALDl", phone="123"),

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.receipts.receipt import Receipt
-from worker.receipts.record import HISTORY_LENGTH, MOST_HISTORY_BYTES, Record, from_item, merchant_key, succeed, to_item
+from worker.receipts.record import HISTORY_LENGTH, MOST_HISTORY_BYTES, Record, merchant_key, succeed
 from worker.results.attributes import from_attributes, to_attributes
+from worker.results.rows import from_item, to_item
 
 money = st.none() | st.decimals(min_value=-9_999, max_value=9_999, places=2)
 words = st.none() | st.text(st.characters(codec="utf-8"), max_size=30)
@@ -162,7 +163,7 @@ def test_a_merchants_key_is_stable(name: str) -> None:
 
 def test_the_largest_receipt_fits_an_item() -> None:
     """With a receipt and a history at their limits, a row stays under DynamoDB's 400 KB."""
-    from worker.results.overflow import MOST_BYTES
+    from worker.results.offload import MOST_BYTES
 
     items: list[dict[str, str]] = []
     while len(json.dumps(items)) < MOST_BYTES * 0.85:

@@ -8,9 +8,10 @@ import pytest
 
 from tests.component.records import receipt, record
 from worker.receipts.receipt import Merchant, Payment
-from worker.receipts.record import Record, to_item
+from worker.receipts.record import Record
 from worker.results.duplicates import find_duplicate
 from worker.results.query import Row
+from worker.results.rows import to_item
 
 
 def row(of: Record) -> Row:

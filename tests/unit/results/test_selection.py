@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.blueprint import LISTED, STATUS_SHARDS, STATUSES, TableBlueprint
+from worker.aws.resources import LISTED, STATUS_SHARDS, TableSpec
+from worker.receipts.record import STATUSES
 from worker.results.selection import BadQuery, Selection, plan
 
 TODAY = dt.date(2026, 11, 23)
@@ -32,9 +33,9 @@ selections = st.builds(
 
 @given(selections)
 def test_every_question_has_an_index_that_exists(selection: Selection) -> None:
-    """Each plan names an index of the blueprint with its keys, and filters only on what that index carries."""
+    """Each plan names an index of the specs with its keys, and filters only on what that index carries."""
     chosen = plan(selection, today=TODAY)
-    index = next(one for one in TableBlueprint().indexes if one.name == chosen.index)
+    index = next(one for one in TableSpec().indexes if one.name == chosen.index)
     assert (index.partition_key, index.sort_key) == (chosen.partition_key, chosen.sort_key)
     carried = {*LISTED, index.partition_key, index.sort_key}
     assert {one.attribute.split(".")[0] for one in chosen.filters} <= carried

@@ -1,7 +1,7 @@
 """What every protocol of an endpoint has to say."""
 
 from dataclasses import dataclass
-from typing import Protocol as TypingProtocol
+from typing import Protocol
 
 from worker.errors import ReceiptsError
 from worker.extraction.prepare import Prepared
@@ -22,7 +22,7 @@ class UnusableAnswer(ReceiptsError):
 
 
 @dataclass(frozen=True)
-class Request:
+class EndpointRequest:
     """The body of one call."""
 
     body: bytes
@@ -34,7 +34,7 @@ class Request:
 class Ask:
     """What was asked, and what came back that could not be used."""
 
-    request: Request
+    request: EndpointRequest
     answer: bytes
     problem: str
 
@@ -46,14 +46,14 @@ def naming_unsent_pages(reading: Reading, prepared: Prepared) -> Reading:
     return reading.model_copy(update={"left_out": ("pages", *reading.left_out)[:MOST_LEFT_OUT]})
 
 
-class Protocol(TypingProtocol):
+class EndpointProtocol(Protocol):
     """How one kind of endpoint is asked, and how its answers are read."""
 
     name: str
     version: str
     """Goes into the record: a change of prompt or schema is a new version."""
 
-    def request(self, prepared: Prepared) -> Request:
+    def request(self, prepared: Prepared) -> EndpointRequest:
         """Return the call that asks for the receipt in `prepared`."""
         ...
 
@@ -61,6 +61,6 @@ class Protocol(TypingProtocol):
         """Return what `answer` says, or raise `UnusableAnswer`."""
         ...
 
-    def repair(self, ask: Ask) -> Request | None:
+    def repair(self, ask: Ask) -> EndpointRequest | None:
         """Return the call that asks once more, telling what was wrong, or None where asking again is no use."""
         ...

@@ -18,8 +18,8 @@ from importlib import resources
 from typing import Any, Final, Literal
 
 from worker.extraction.prepare import Prepared
-from worker.extraction.protocols import printed, usable
-from worker.extraction.protocols.base import Ask, Request, UnusableAnswer
+from worker.extraction.protocols import formats, salvage
+from worker.extraction.protocols.base import Ask, EndpointRequest, UnusableAnswer
 from worker.receipts.currency import SIGNS
 from worker.receipts.receipt import MAX_COUNT, NAME, Reading, Receipt
 
@@ -81,7 +81,7 @@ class ChatProtocol:
         told = self._prompt + json.dumps(self._response_format)
         self.version = f"{PROMPT_NUMBER}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
-    def request(self, prepared: Prepared) -> Request:
+    def request(self, prepared: Prepared) -> EndpointRequest:
         """Return the call that asks for the receipt in `prepared`."""
         pictures: list[dict[str, Any]] = [
             {
@@ -97,19 +97,19 @@ class ChatProtocol:
         ]
         return self._body(messages)
 
-    def _body(self, messages: list[dict[str, Any]]) -> Request:
+    def _body(self, messages: list[dict[str, Any]]) -> EndpointRequest:
         body: dict[str, Any] = {"messages": messages, "max_tokens": self._max_tokens, "temperature": 0}
         if self._model:
             body["model"] = self._model
         if self._response_format:
             body["response_format"] = self._response_format
-        return Request(body=json.dumps(body | self._extra).encode(), content_type="application/json")
+        return EndpointRequest(body=json.dumps(body | self._extra).encode(), content_type="application/json")
 
-    def repair(self, ask: Ask) -> Request | None:
+    def repair(self, ask: Ask) -> EndpointRequest | None:
         """Return the conversation so far with what was wrong, so that the model can mend its answer."""
         try:
             sent = json.loads(ask.request.body)
-            said = _content(_first_choice(usable.from_json(ask.answer)))
+            said = _content(_first_choice(salvage.from_json(ask.answer)))
         except UnusableAnswer:
             return ask.request
         mend = f"That answer cannot be used: {ask.problem}. Give the whole JSON object again, and nothing else."
@@ -122,7 +122,7 @@ class ChatProtocol:
 
     def read(self, answer: bytes) -> Reading:
         """Return what `answer` says, or raise `UnusableAnswer`."""
-        completion = usable.from_json(answer)
+        completion = salvage.from_json(answer)
         usage = _usage(completion)
         try:
             return _reading(completion, usage)
@@ -141,10 +141,10 @@ def _reading(completion: dict[str, Any], usage: dict[str, int]) -> Reading:
     if not found:
         raise UnusableAnswer("there is no JSON object with a receipt's fields in the answer")
     model = completion.get("model")
-    reading = usable.reading(
+    reading = salvage.reading(
         {
             "receipt": _receipt(found[0]),
-            "confidence": {"total": usable.OF_SEVERAL} if len(found) > 1 else {},
+            "confidence": {"total": salvage.OF_SEVERAL} if len(found) > 1 else {},
             "model_version": model[:200] if isinstance(model, str) and model.isprintable() else None,
             "usage": usage,
         }
@@ -311,14 +311,14 @@ def _iso_date(text: str) -> str:
         day, month, year = (int(part) for part in match.groups())
         with contextlib.suppress(ValueError):
             return dt.date(year, month, day).isoformat()
-    date = printed.date(text)
+    date = formats.date(text)
     return date.isoformat() if date else text
 
 
 def _amount(text: str) -> str:
     """Return an amount without its currency sign and blanks; separators that could mean two things stay as they are."""
     if _THOUSANDS.fullmatch(text.replace(" ", "")):  # with the sign before the decimals that the prompt asks for
-        return str(printed.amount(text, "."))
+        return str(formats.amount(text, "."))
     return _number(text)
 
 
@@ -326,7 +326,7 @@ def _number(text: str) -> str:
     """Return a number without its unit: 1,234 kg may be weighed to the gram, so that it stays as it is."""
     if _AMOUNT.fullmatch(text):
         return format(Decimal(text), "f")
-    number = printed.amount(text, None)
+    number = formats.amount(text, None)
     return text if number is None else format(number, "f")
 
 
@@ -340,7 +340,7 @@ _FORMS: Final[dict[str, Callable[[str], Any]]] = {
     "purchase_date": _iso_date,
     "merchant": lambda text: {"name": text},
     "payment": lambda text: {"method": text},
-    "purchase_time": lambda text: printed.time(text) or text,
+    "purchase_time": lambda text: formats.time(text) or text,
     "currency": lambda text: SIGNS.get(text, text.upper()),
     "country": str.upper,
     "language": lambda text: text.lower().split("-")[0],

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from worker.extraction.protocols import printed, usable
+from worker.extraction.protocols import formats, salvage
 from worker.extraction.protocols.base import UnusableAnswer
 from worker.extraction.protocols.image import ImageProtocol
 from worker.receipts.receipt import Reading
@@ -69,7 +69,7 @@ class TextractProtocol(ImageProtocol):
         document, *others = _documents(answer)
         summary = list(_fields(document.get("SummaryFields")))
         rows = [list(_fields(row)) for row in _rows(document)]
-        separator = printed.decimal_separator(
+        separator = formats.decimal_separator(
             field.text for fields in (summary, *rows) for field in fields if field.kind in _MONEY_TYPES
         )
         receipt, confidence = _summary(summary, separator)
@@ -81,12 +81,12 @@ class TextractProtocol(ImageProtocol):
             *(charge for charge in charges if (charge["description"], charge["amount"]) not in listed),
         ]
         if len({_total(one) for one in (document, *others)} - {None}) > 1:
-            confidence["total"] = min(confidence.get("total", 1.0), usable.OF_SEVERAL)
-        return usable.reading({"receipt": receipt, "confidence": confidence})
+            confidence["total"] = min(confidence.get("total", 1.0), salvage.OF_SEVERAL)
+        return salvage.reading({"receipt": receipt, "confidence": confidence})
 
 
 def _documents(answer: bytes) -> list[dict[str, Any]]:
-    documents = usable.from_json(answer).get("ExpenseDocuments")
+    documents = salvage.from_json(answer).get("ExpenseDocuments")
     if not isinstance(documents, list) or not documents or not isinstance(documents[0], dict):
         raise UnusableAnswer("the answer has no ExpenseDocuments")
     return list(_objects(documents))
@@ -125,7 +125,7 @@ def _of_receiver(groups: Any) -> bool:
     return bool(kinds) and all(kind.startswith("RECEIVER") for kind in kinds)
 
 
-def _summary(fields: list[_Field], separator: printed.Separator | None) -> tuple[dict[str, Any], dict[str, float]]:
+def _summary(fields: list[_Field], separator: formats.Separator | None) -> tuple[dict[str, Any], dict[str, float]]:
     receipt: dict[str, Any] = {"merchant": {}}
     confidence: dict[str, float] = {}
 
@@ -142,8 +142,8 @@ def _summary(fields: list[_Field], separator: printed.Separator | None) -> tuple
         if field and (value := _money(field, separator)) is not None:
             put(path, abs(value) if path == "discount" else value, field)
     if field := _best(fields, *_DATES):
-        put("purchase_date", printed.date(field.text), field)
-        put("purchase_time", printed.time(field.text), field)
+        put("purchase_date", formats.date(field.text), field)
+        put("purchase_time", formats.time(field.text), field)
     receipt["taxes"] = [tax for field in fields if field.kind == "TAX" and (tax := _tax(field, separator))]
     currencies = [field for field in fields if re.fullmatch("[A-Z]{3}", field.currency or "")]
     if field := _best(currencies, "TOTAL") or next(iter(currencies), None):
@@ -164,7 +164,7 @@ def _best(fields: list[_Field], *kinds: str) -> _Field | None:
     return None
 
 
-def _tax(field: _Field, separator: printed.Separator | None) -> dict[str, Any] | None:
+def _tax(field: _Field, separator: formats.Separator | None) -> dict[str, Any] | None:
     value = _money(field, separator)
     rate = _RATE.search(field.label or "") or _RATE.search(field.text)
     if value is None and not rate:
@@ -176,24 +176,24 @@ def _tax(field: _Field, separator: printed.Separator | None) -> dict[str, Any] |
     }
 
 
-def _charge(field: _Field, separator: printed.Separator | None) -> dict[str, Any] | None:
+def _charge(field: _Field, separator: formats.Separator | None) -> dict[str, Any] | None:
     value = _money(field, separator)
     return None if value is None else {"description": field.label, "amount": value}
 
 
-def _money(field: _Field, separator: printed.Separator | None) -> Decimal | None:
+def _money(field: _Field, separator: formats.Separator | None) -> Decimal | None:
     """Return the amount that a field holds: not its rate, which Textract gives under the same type."""
-    return None if "%" in field.text else printed.amount(field.text, separator)
+    return None if "%" in field.text else formats.amount(field.text, separator)
 
 
-def _item(row: list[_Field], separator: printed.Separator | None) -> dict[str, Any] | None:
+def _item(row: list[_Field], separator: formats.Separator | None) -> dict[str, Any] | None:
     texts = {field.kind: field.text for field in row}
     item = {
         "description": " ".join(texts.get("ITEM", "").split())[:2_000] or None,
         "product_code": texts.get("PRODUCT_CODE"),
-        "quantity": printed.amount(texts.get("QUANTITY", ""), separator),
-        "unit_price": printed.amount(texts.get("UNIT_PRICE", ""), separator),
-        "amount": printed.amount(texts.get("PRICE", ""), separator),
+        "quantity": formats.amount(texts.get("QUANTITY", ""), separator),
+        "unit_price": formats.amount(texts.get("UNIT_PRICE", ""), separator),
+        "amount": formats.amount(texts.get("PRICE", ""), separator),
     }
     return item if any(value is not None for value in item.values()) else None
 

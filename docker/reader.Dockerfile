@@ -1,0 +1,60 @@
+# The embedded reader behind SageMaker's container contract: GET /ping and POST /invocations at port 8080.
+#   podman build --format docker -f docker/reader.Dockerfile -t receipts-reader .
+#   podman run -p 8080:8080 receipts-reader serve        # as SageMaker starts it
+# Pin the base for a release: --build-arg BASE=docker.io/library/python:3.11-slim-bookworm@sha256:…
+ARG BASE=docker.io/library/python:3.11-slim-bookworm
+
+# What pip needs and makes.
+FROM ${BASE} AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /source
+# Any version of strip will do.
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install -y --no-install-recommends binutils && rm -rf /var/lib/apt/lists/*
+RUN ["python", "-m", "venv", "--without-pip", "/opt/receipts"]
+COPY requirements/reader.lock requirements/
+RUN ["pip", "--python", "/opt/receipts/bin/python", "install", "--no-compile", "--require-hashes", "--no-deps", \
+     "--only-binary", ":all:", "-r", "requirements/reader.lock"]
+COPY setup.cfg pyproject.toml README.md LICENSE ./
+COPY worker worker
+RUN ["pip", "--python", "/opt/receipts/bin/python", "install", "--no-compile", "--no-deps", "--no-build-isolation", "."]
+COPY docker/slim.py docker/
+RUN /opt/receipts/bin/python docker/slim.py reader \
+    && find /opt/receipts -name '*.cpython-*.so' -exec strip --strip-unneeded {} +
+
+# The base without what installs, builds or gains rights.
+FROM ${BASE} AS runtime
+COPY docker/strip-base.sh /tmp/
+RUN ["sh", "/tmp/strip-base.sh"]
+COPY --from=build /opt/receipts /opt/receipts
+# The root file system is read-only, so bytecode is made now. The files' own times may change on their way.
+RUN ["python", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "/opt/receipts"]
+
+FROM scratch
+# The whole file system in one layer is meant: so what was removed takes no room.
+# hadolint ignore=DL3067
+COPY --from=runtime / /
+ENV PATH=/opt/receipts/bin:/usr/local/bin:/usr/bin:/bin \
+    LANG=C.UTF-8 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+# SageMaker's own calls come to this port, and what it mounts, /opt/ml, any account may read.
+USER 10001:10001
+WORKDIR /tmp
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=3 \
+    CMD ["python", "-c", "import urllib.request as web; web.urlopen('http://127.0.0.1:8080/ping', timeout=4)"]
+ENTRYPOINT ["python", "-m", "worker.reader", "--host", "0.0.0.0"]
+CMD ["serve"]
+
+ARG BASE
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port="true" \
+      org.opencontainers.image.title="receipts-reader" \
+      org.opencontainers.image.description="The embedded receipt reader behind SageMaker's container contract." \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.base.name="${BASE}"

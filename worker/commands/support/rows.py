@@ -1,0 +1,81 @@
+"""Rows of receipts for people: a line each where the terminal is wide, a few where it is narrow; no word is broken."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from worker.commands.support.terminal import safe, status_text, table
+
+WIDE: Final = 130
+"""Columns of a terminal from which a receipt gets a line, with a column for each thing that is told."""
+SHORTEST_KEY: Final = 24
+
+
+class Key:
+    """A key that is folded after a slash where it can be, else after a hyphen, an underscore or a blank."""
+
+    def __init__(self, key: str, style: str = "") -> None:
+        self.text = safe(key)
+        self._style = style
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in folded(self.text, options.max_width):
+            yield Text(line, style=self._style, overflow="fold")
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        longest = cell_len(self.text)
+        return Measurement(min(longest, SHORTEST_KEY), longest).with_maximum(options.max_width)
+
+
+def folded(key: str, width: int) -> list[str]:
+    """Return `key` in lines of at most `width` columns, where it has places to fold it at."""
+    lines = [""]
+    for part in _pieces(key, width):
+        if lines[-1] and cell_len(lines[-1] + part) > width:
+            lines.append("")
+        lines[-1] += part
+    return lines
+
+
+def _pieces(key: str, width: int) -> Iterator[str]:
+    for directory in re.split(r"(?<=/)", key):
+        if cell_len(directory) <= width:
+            yield directory
+        else:
+            yield from re.split(r"(?<=[-_ ])", directory)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What a narrow terminal shows of one receipt."""
+
+    status: str
+    key: str
+    merchant: str | None
+    date: object
+    total: str | None
+    """With its currency."""
+    asides: tuple[str, ...] = ()
+    """What is told beside the key, in a few words each."""
+    trouble: str = ""
+
+
+def narrow_table(rows: Iterable[Row]) -> Table:
+    """Return a table that can be read in 60 columns: what belongs to a receipt stands below its merchant."""
+    made = table("status", "receipt", "total", right=["total"], whole=["status", "total"])
+    for row in rows:
+        name = ", ".join(str(part) for part in (row.merchant, row.date) if part)
+        parts: list[Text | Key] = [*([Text(safe(name))] if name else []), Key(row.key, style="dim")]
+        if row.asides:
+            parts.append(Text(safe(", ".join(row.asides)), style="dim"))
+        if row.trouble:
+            parts.append(Text(safe(row.trouble), style="yellow"))
+        made.add_row(status_text(row.status), Group(*parts), Text(safe(row.total or "-")))
+    return made

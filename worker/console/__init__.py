@@ -1,0 +1,1 @@
+"""The console: HTTP API, OpenAPI document and the pages that use them."""

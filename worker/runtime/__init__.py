@@ -1,0 +1,1 @@
+"""The worker itself: one process that takes messages, works on their uploads and stores records."""

@@ -1,1 +1,0 @@
-"""What the worker serves over HTTP, and what it tells the platform that it runs on."""

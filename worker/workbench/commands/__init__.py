@@ -1,0 +1,1 @@
+"""Verbs that only a development installation has: `local`, `scale` and `evaluate`."""

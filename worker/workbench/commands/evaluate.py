@@ -1,0 +1,169 @@
+"""`receipts evaluate`: how well a model reads receipts whose truth is known."""
+
+import asyncio
+import datetime as dt
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import structlog
+import typer
+
+from worker.errors import SettingsError
+
+if TYPE_CHECKING:
+    from worker.settings import Settings
+    from worker.workbench.evaluation.runs import Change, Run
+    from worker.workbench.evaluation.truth import Truth
+
+
+def command(
+    *,
+    truth: Annotated[Path, typer.Option(help="What is true: one JSON object a line (see docs/models.md).")],
+    images: Annotated[Path | None, typer.Option(help="Where the pictures are; by default beside the truth.")] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(help="SageMaker endpoint to ask, in the protocol that is set. Without it: the embedded reader."),
+    ] = None,
+    against: Annotated[Path | None, typer.Option(help="A run written by --json, to compare with.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a report with the worst receipts' pictures here.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the run as JSON, for CI and for --against.")] = False,
+    at_least: Annotated[
+        list[str] | None,
+        typer.Option(help="Exit 1 below this share, such as total=0.95. merchant, date, total or all."),
+    ] = None,
+    at_once: Annotated[int | None, typer.Option(min=1, help="Receipts read at a time.")] = None,
+) -> None:
+    """Read every receipt of a truth and say how much is right, how much is left open and how far confidence holds."""
+    from worker.settings import load
+    from worker.workbench.evaluation import report, runs
+    from worker.workbench.evaluation import truth as truths
+
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # stdout is the result's
+    goals = [_goal(text) for text in at_least or ()]
+    known = truths.load(truth)
+    pictures = images or _beside(truth)
+    _demand(known, pictures, html)
+    earlier = runs.load(against) if against else None
+    settings = load()
+    receipts, model = asyncio.run(_run(settings, known, pictures, endpoint=endpoint, at_once=at_once, today=_today()))
+    run = runs.Run(model, settings.review_threshold, receipts)
+    changes = runs.compare(earlier.receipts, run.receipts) if earlier else []
+    if html:
+        html.write_text(report.html(run, images=pictures, against=earlier, changes=changes), "utf-8")
+    if as_json:
+        typer.echo(json.dumps(run.as_json(), indent=1, ensure_ascii=False))
+    else:
+        _print(run, earlier, changes)
+        if html:
+            typer.echo(f"\nThe report is in {html}")
+    missed = [f"{name} {share:.3f} < {goal}" for name, goal in goals if (share := _share(run, name)) < goal]
+    if missed:
+        typer.echo(f"Below the goal: {', '.join(missed)}", err=True)
+        raise typer.Exit(1)
+
+
+def _today() -> dt.date:
+    return dt.datetime.now(dt.UTC).date()
+
+
+def _beside(truth: Path) -> Path:
+    folder = truth.parent / "images"
+    return folder if folder.is_dir() else truth.parent
+
+
+def _demand(known: "list[Truth]", pictures: Path, html: Path | None) -> None:
+    """Raise `SettingsError` for what would only come out after minutes of reading."""
+    missing = [one.file for one in known if not (pictures / one.file).is_file()]
+    if missing:
+        raise SettingsError(
+            f"{len(missing)} of {len(known)} pictures are not in {pictures}, such as {missing[0]}. --images says where."
+        )
+    if html and not html.absolute().parent.is_dir():
+        raise SettingsError(f"--html {html}: there is no such directory.")
+
+
+def _goal(text: str) -> tuple[str, float]:
+    name, _, share = text.partition("=")
+    try:
+        goal = float(share)
+    except ValueError:
+        goal = -1.0
+    if name not in {"merchant", "date", "total", "all"} or not 0 <= goal <= 1:
+        raise SettingsError(f"--at-least {text}: write merchant, date, total or all, and a share, such as total=0.95")
+    return name, goal
+
+
+def _share(run: "Run", name: str) -> float:
+    summary = run.as_json()["summary"]
+    if name == "all":
+        return summary["all_main"] or 0.0
+    return summary["fields"].get(name, {}).get("fuzzy" if name == "merchant" else "exact") or 0.0
+
+
+async def _run(
+    settings: "Settings",
+    known: "list[Truth]",
+    pictures: Path,
+    *,
+    endpoint: str | None,
+    at_once: int | None,
+    today: dt.date,
+) -> tuple[Any, str]:
+    from rich.progress import Progress
+
+    from worker.commands.support.terminal import console
+    from worker.workbench.evaluation import readers
+    from worker.workbench.evaluation.evaluate import evaluate
+
+    calls = at_once or (8 if endpoint else min(os.cpu_count() or 1, 4))
+    opened = (
+        readers.endpoint(settings, endpoint, calls=calls) if endpoint else readers.embedded(settings, processes=calls)
+    )
+    with Progress(console=console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("Reading", total=len(known))
+        async with opened as read:
+            receipts = await evaluate(
+                known,
+                pictures,
+                read,
+                threshold=settings.review_threshold,
+                at_once=calls,
+                today=today,
+                on_done=lambda: progress.advance(bar),
+            )
+    return receipts, f"endpoint {endpoint}" if endpoint else "the embedded reader"
+
+
+def _print(run: "Run", earlier: "Run | None", changes: "list[Change]") -> None:
+    from worker.commands.support.terminal import cells, console, table
+    from worker.workbench.evaluation.report import percent
+
+    summary = run.as_json()["summary"]
+    columns = ("exact", "fuzzy", "abstained", "wrong")
+    fields = table("field", "known", *columns, title=f"{summary['receipts']} receipts", right=("known", *columns))
+    for name, field in summary["fields"].items():
+        fields.add_row(*cells(name, field["known"], *(percent(field[column]) for column in columns)))
+    screen = console()
+    screen.print(fields)
+    decision, items = summary["decision"], summary["items"]
+    screen.print(f"\nMerchant, date and total all right: {percent(summary['all_main'])}")
+    screen.print(f"Items paired by description and amount: {percent(items['paired'])} of {items['truth']}")
+    screen.print(
+        f"Marked extracted: {percent(decision['extracted'])}, of these the total is right in "
+        f"{percent(decision['total_right_of_extracted'])}"
+    )
+    unread = [one.error for one in run.receipts if one.error]
+    if unread:
+        screen.print(*cells(f"Not read at all: {len(unread)}, the first because of {unread[0]}"))
+    if earlier and not changes:
+        screen.print(f"\nAgainst {earlier.model}: the same fields are right.")
+    elif earlier:
+        changed = table("", "file", "field", "truth", "before", "now", title=f"\nAgainst {earlier.model}")
+        for one in changes:
+            changed.add_row(
+                *cells("better" if one.better else "worse", one.file, one.field, one.truth, one.before, one.after)
+            )
+        screen.print(changed)

@@ -1,0 +1,99 @@
+"""Readers: the embedded model or an endpoint, asked just as a worker asks: prepared pictures, the same protocols."""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from worker.errors import DependencyFault, Failed, ReceiptsError
+from worker.extraction import protocols
+from worker.extraction.endpoint import Endpoint, EndpointTarget
+from worker.extraction.prepare import ImageLimits, Prepared
+from worker.extraction.protocols.base import UnusableAnswer, naming_unsent_pages
+from worker.extraction.protocols.image import ImageProtocol
+from worker.extraction.sandbox import prepare
+from worker.receipts.receipt import Reading
+from worker.resilience.breaker import Breaker, BreakerPolicy
+from worker.resilience.dependency import Dependency, RetryPolicy
+from worker.resilience.faults import SuspectFault
+from worker.resilience.limiter import Limiter
+from worker.settings import Settings
+
+Read = Callable[[bytes], Awaitable[Reading]]
+"""Reads an uploaded file. Raises `Rejected` for what is no picture, another `ReasonedError` for what was not read, and
+a plain `ReceiptsError` where nothing will be."""
+
+
+@asynccontextmanager
+async def embedded(settings: Settings, *, processes: int) -> AsyncIterator[Read]:
+    """Read with the embedded model in `processes` processes of this machine."""
+    from worker.reader.invocation import BadCallError, answer
+    from worker.reader.pool import Pool
+
+    protocol = ImageProtocol()
+    pool = Pool(processes=processes, threads=1, waiting=1_000)
+    pool.start()
+    try:
+        await pool.wait_ready()
+
+        async def read(data: bytes) -> Reading:
+            prepared = await _prepared(data, settings)
+            request = protocol.request(prepared)
+            try:
+                found = protocol.read(await pool.run(answer, request.body, request.content_type))
+            except (BadCallError, UnusableAnswer) as error:
+                raise Failed("unusable_answer", str(error)) from error
+            return naming_unsent_pages(found, prepared)
+
+        yield read
+    finally:
+        await pool.stop()
+
+
+@asynccontextmanager
+async def endpoint(settings: Settings, name: str, *, calls: int) -> AsyncIterator[Read]:
+    """Read with the SageMaker endpoint `name`, at most `calls` at a time, as the settings say otherwise."""
+    from worker.aws.clients import clients
+
+    async with clients(settings) as aws:
+        # A worker waits for the end of an outage behind its breaker; an evaluation is there to tell of it.
+        breaker = Breaker("sagemaker", BreakerPolicy(failures=sys.maxsize), clock=time.monotonic)
+        retrying = RetryPolicy(attempts=settings.call_attempts, base_s=settings.call_base_s, cap_s=settings.call_cap_s)
+        asked = Endpoint(
+            aws.sagemaker,
+            EndpointTarget(
+                endpoint=name,
+                variant=settings.target_variant,
+                model=settings.target_model,
+                inference_component=settings.inference_component,
+                body_limit=settings.endpoint_body_limit,
+            ),
+            protocols.make(settings),
+            dependency=Dependency("sagemaker", breaker, retrying),
+            limiter=Limiter(clock=time.monotonic, fixed=calls),
+        )
+
+        answered = False
+
+        async def read(data: bytes) -> Reading:
+            nonlocal answered
+            prepared = await _prepared(data, settings)
+            try:
+                reading = (await asked.read(prepared, work="evaluation", before_call=_nothing)).reading
+            except DependencyFault as fault:
+                if answered or isinstance(fault, SuspectFault):
+                    raise
+                raise ReceiptsError(f"The endpoint {name} does not answer: {fault}") from fault
+            answered = True
+            return reading
+
+        yield read
+
+
+async def _prepared(data: bytes, settings: Settings) -> Prepared:
+    return await asyncio.to_thread(prepare, data, ImageLimits.of(settings))
+
+
+async def _nothing() -> None:
+    return None

@@ -1,0 +1,112 @@
+"""Workers that come and go with the embedded queue, by the same decision that Terraform's alarms are derived from.
+
+What ECS does to tasks this does to processes: a worker is started as on AWS, and one that is not needed any more is
+asked to end, which lets it finish what it has. The queue itself is asked, every second, so nothing is late here.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from worker.workbench.scaling.policy import Backlog, ScalingPolicy, desired_tasks, stabilised
+
+if TYPE_CHECKING:
+    from worker.workbench.local.processes import Child
+    from worker.workbench.local.stack import Stack
+
+LOOK_S = 1.0
+SCALE_IN_AFTER_S = 20.0
+"""Shorter than on AWS, where a task takes a minute to start and not a second."""
+RECEIPT_S = 2.0
+"""What the embedded reader takes for a receipt while it has others to read, about."""
+ACCEPTABLE_LATENCY_S = 10.0
+
+
+def local_policy(*, least: int, most: int, slots: int) -> ScalingPolicy:
+    """Make the policy for worker processes of `slots` receipts each."""
+    return ScalingPolicy(
+        receipt_s=RECEIPT_S,
+        slots_per_task=slots,
+        acceptable_latency_s=ACCEPTABLE_LATENCY_S,
+        min_tasks=least,
+        max_tasks=most,
+    )
+
+
+@dataclass
+class Window:
+    """The numbers of workers desired of late."""
+
+    length_s: float
+    wanted: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def settle(self, now_s: float, wanted: int) -> int:
+        """Take in what is wanted now; return what to have: more at once, less when nothing more was wanted for long."""
+        self.wanted.append((now_s, wanted))
+        while self.wanted[0][0] <= now_s - self.length_s:
+            self.wanted.popleft()
+        return stabilised(workers for _, workers in self.wanted)
+
+
+class Autoscaler:
+    """Starts and stops the workers of a stack; `tell` hears of each change."""
+
+    def __init__(
+        self,
+        stack: "Stack",
+        policy: ScalingPolicy,
+        *,
+        tell: Callable[[str], None],
+        scale_in_after_s: float = SCALE_IN_AFTER_S,
+        look_s: float = LOOK_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stack = stack
+        self._policy = policy
+        self._tell = tell
+        self._window = Window(scale_in_after_s)
+        self._look_s = look_s
+        self._clock = clock
+        self._ending: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Follow the queue until cancelled; workers that are ending by then are left to the stack."""
+        try:
+            while True:
+                backlog = await self.backlog()
+                wanted = desired_tasks(backlog, self._policy)
+                await self._have(self._window.settle(self._clock(), wanted), backlog)
+                await asyncio.sleep(self._look_s)
+        finally:
+            await asyncio.gather(*self._ending, return_exceptions=True)
+
+    async def backlog(self) -> Backlog:
+        """Ask the queue what it holds."""
+        answer = await self._stack.clients.sqs.get_queue_attributes(
+            QueueUrl=self._stack.resources.queue_url,
+            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+        )
+        counts = answer["Attributes"]
+        return Backlog(
+            visible=int(counts["ApproximateNumberOfMessages"]),
+            in_flight=int(counts["ApproximateNumberOfMessagesNotVisible"]),
+        )
+
+    async def _have(self, wanted: int, backlog: Backlog) -> None:
+        running = len(self._stack.workers)
+        if wanted == running:
+            return
+        self._tell(f"Workers: {running} to {wanted} ({backlog.visible} waiting, {backlog.in_flight} in flight).")
+        for child in self._stack.workers[wanted:]:  # the newest: the first one serves health
+            task = asyncio.create_task(self._end(child), name=f"stop {child.name}")
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+        for _ in range(wanted - running):
+            await self._stack.add_worker()
+
+    async def _end(self, child: "Child") -> None:
+        if child in self._stack.workers:  # else it has just ended by itself
+            await self._stack.stop_worker(child)

@@ -1,0 +1,29 @@
+"""After a run that did not end in order: its uploads are all there, its queue and table as of a moment before."""
+
+import dataclasses
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from worker.messages.parse import replay_body
+from worker.replay.manifest import MOST_AT_A_TIME
+from worker.replay.replayer import batches, from_prefix, new_id, uploads_of
+from worker.results.query import Results
+
+if TYPE_CHECKING:
+    from worker.aws.clients import Clients
+    from worker.workbench.local.resources import Resources
+
+
+async def enqueue_unrecorded(aws: "Clients", made: "Resources") -> int:
+    """Enqueue every object that has no record, and return how many; one whose message is still there is done once."""
+    results = Results(aws.dynamodb, made.table)
+    replay_id, count = new_id(dt.datetime.now(dt.UTC)), 0
+    unrecorded = from_prefix(results, aws.s3, made.bucket, "", recorded=False)
+    async for batch in batches(uploads_of(unrecorded), MOST_AT_A_TIME):
+        bodies = (replay_body(dataclasses.replace(upload, replay_id=replay_id)) for upload in batch)
+        await aws.sqs.send_message_batch(
+            QueueUrl=made.queue_url,
+            Entries=[{"Id": str(place), "MessageBody": body} for place, body in enumerate(bodies)],
+        )
+        count += len(batch)
+    return count

@@ -1,0 +1,91 @@
+"""What a policy did, in the numbers that an operator compares: waiting, task-hours, throttles, money."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from worker.workbench.scaling.scenario import SECONDS_PER_HOUR, Scenario
+from worker.workbench.scaling.simulator import Run
+
+REQUESTS_PER_RECEIPT = 3
+"""Sent, received, deleted: at most one SQS request each; batches of ten make it less."""
+POLLS_PER_TASK_HOUR = 180
+"""Long polls of 20 s of a task that finds nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One policy on one profile. Times are seconds from upload to result; infinite where a receipt is never done."""
+
+    name: str
+    receipts: int
+    unfinished: int
+    """Receipts without a result a day after the last upload."""
+    p50_s: float
+    p95_s: float
+    p99_s: float
+    worst_s: float
+    oldest_s: float
+    """Highest age of the oldest waiting message."""
+    task_hours: float
+    most_tasks: int
+    changes: int
+    """How often the desired count changed."""
+    tasks_at_minute: dict[int, int]
+    """Tasks over time: the minute to the tasks from its end on, where they changed."""
+    instance_hours: float
+    throttles: int
+    fleet_usd: float
+    endpoint_usd: float
+    queue_usd: float
+
+    @property
+    def cost_usd(self) -> float:
+        """All of it."""
+        return round(self.fleet_usd + self.endpoint_usd + self.queue_usd, 2)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything with plain types; what never ends is null, as JSON knows no infinity."""
+        numbers = {**asdict(self), "cost_usd": self.cost_usd}
+        return {name: None if value == math.inf else value for name, value in numbers.items()}
+
+
+def summarise(name: str, run: Run, scenario: Scenario) -> Outcome:
+    """Work out the numbers of one run."""
+    results = sorted(run.result_s)
+    total = len(results) + run.unfinished
+    prices, worker = scenario.prices, scenario.worker
+    task_hours = run.task_s / SECONDS_PER_HOUR
+    instance_hours = run.instance_s / SECONDS_PER_HOUR
+    requests = REQUESTS_PER_RECEIPT * total + POLLS_PER_TASK_HOUR * task_hours
+    desired = [minute.desired for minute in run.minutes]
+    running = [minute.running for minute in run.minutes]
+    return Outcome(
+        name=name,
+        receipts=total,
+        unfinished=run.unfinished,
+        p50_s=percentile(results, total, 0.50),
+        p95_s=percentile(results, total, 0.95),
+        p99_s=percentile(results, total, 0.99),
+        worst_s=percentile(results, total, 1.0),
+        oldest_s=round(max((minute.oldest_s for minute in run.minutes), default=0.0)),
+        task_hours=round(task_hours, 2),
+        most_tasks=max(running, default=0),
+        changes=sum(1 for before, after in itertools.pairwise(desired) if before != after),
+        tasks_at_minute={n: tasks for n, tasks in enumerate(running) if n == 0 or tasks != running[n - 1]},
+        instance_hours=round(instance_hours, 2),
+        throttles=run.throttles,
+        fleet_usd=round(task_hours * (worker.vcpu * prices.vcpu_hour + worker.memory_gb * prices.gb_hour), 2),
+        endpoint_usd=round(instance_hours * prices.instance_hour, 2),
+        queue_usd=round(requests / 1e6 * prices.million_requests, 2),
+    )
+
+
+def percentile(ascending: Sequence[float], total: int, share: float) -> float:
+    """Give the value that `share` of `total` receipts do not exceed; receipts that are missing took for ever."""
+    rank = max(math.ceil(share * total), 1)
+    if rank > len(ascending):
+        return math.inf if total else 0.0
+    return round(ascending[rank - 1], 1)
