@@ -1,24 +1,24 @@
-"""What can go wrong, named by what the caller does about it.
+"""The exceptions, named by what the caller does about them.
 
     ReceiptsError
-    ├── SettingsError        say it in one line and exit 2
+    ├── SettingsError        print it in one line and exit with code 2
     ├── Rejected             the upload can never work: record it as rejected, delete the message
-    ├── Malformed            the body is no message that we know: dead-letter it with the reason
-    ├── Failed               this receipt failed for now, its dependencies are well: retry the message later
-    ├── LeaseLost            somebody else has this work: stop at once, write nothing
-    └── DependencyFault      a dependency is unwell: wait in place behind its breaker
-        └── Throttled        ... and it says that we are too fast
+    ├── Malformed            the body is not a known message: dead-letter it with the reason
+    ├── Failed               this receipt failed although its dependencies work: retry the message later
+    ├── LeaseLost            another worker has this message: stop at once, write nothing
+    └── DependencyFault      a dependency is unavailable: wait in place behind its breaker
+        └── Throttled        ... because our rate is too high
 
-Reasons are short snake_case codes, fit for a record, a log line and a metric: they never carry receipt content.
+Reasons are short snake_case codes for records, log lines and metrics. They never contain receipt content.
 """
 
 
 class ReceiptsError(Exception):
-    """Anything that this project raises on purpose."""
+    """The base of all exceptions that this project raises on purpose."""
 
 
 class SettingsError(ReceiptsError):
-    """A setting that cannot work; its text is the one line that a person needs."""
+    """A setting that cannot work. Its text is one line that says what is wrong and what to do."""
 
 
 class ReasonedError(ReceiptsError):
@@ -31,23 +31,23 @@ class ReasonedError(ReceiptsError):
 
 
 class Rejected(ReasonedError):
-    """The upload can never become a receipt record: missing, empty, no image, too large."""
+    """The upload can never become a receipt: it is missing, empty, too large or not a picture."""
 
 
 class Malformed(ReasonedError):
-    """A message body that names no upload and is none of the known kinds."""
+    """A message body of unknown form, or one that names no upload."""
 
 
 class Failed(ReasonedError):
-    """This receipt could not be done now, though what it depends on is healthy."""
+    """This receipt failed although its dependencies are healthy."""
 
 
 class LeaseLost(ReceiptsError):
-    """The work belongs to somebody else now; nothing may be written for it here."""
+    """Another worker has the message now, so this one must not write anything for it."""
 
 
 class DependencyFault(ReasonedError):
-    """S3, SageMaker, DynamoDB or SQS failed in a way that passes: 5xx, time-out, connection, missing permission."""
+    """A failure of S3, SageMaker, DynamoDB or SQS that passes: 5xx, timeout, lost connection, missing permission."""
 
     def __init__(self, dependency: str, reason: str, detail: str = "") -> None:
         super().__init__(reason, detail)

@@ -51,12 +51,12 @@ async def console(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Co
         endpoint = await stack.enter_async_context(FakeEndpoint().serve())
         monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", endpoint.url)
         settings = Settings(**(aws.settings.model_dump() | {"console": True, "http_port": 0, "drain_s": 5}))
-        worker = await Worker.make(settings, stack)
+        worker = await stack.enter_async_context(Worker(settings))
         running = asyncio.create_task(worker.run())
-        while not hasattr(worker, "_http") or not worker._http.addresses:
+        while not worker.address:
             await asyncio.sleep(0.02)
             assert not running.done()
-        host, port = worker._http.addresses[0][:2]
+        host, port = worker.address
         try:
             yield Console(f"http://{host}:{port}", aws, endpoint)
         finally:

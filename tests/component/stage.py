@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -22,8 +22,7 @@ CONCURRENT = pytest.mark.not_on("moto", "concurrency")
 @asynccontextmanager
 async def working(settings: dict[str, Any], **changes: Any) -> AsyncIterator[Worker]:
     """Run a worker until the block is left; it must end cleanly."""
-    async with AsyncExitStack() as stack:
-        worker = await Worker.make(Settings(**(settings | changes)), stack)
+    async with Worker(Settings(**(settings | changes))) as worker:
         running = asyncio.create_task(worker.run())
         try:
             yield worker

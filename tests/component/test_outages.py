@@ -29,11 +29,11 @@ async def test_an_outage_uses_up_no_receive(
                 await upload(aws, f"{number}.jpg", picture(number))
 
             async def open_breaker() -> bool:
-                return any(breaker.open for breaker in worker._watch.breakers)
+                return any(breaker.open for breaker in worker.parts.dependencies.breakers)
 
             await until(open_breaker)
             await asyncio.sleep(8)  # longer than a message stays invisible without extension
-            assert worker.consumer.in_flight <= 4
+            assert worker.parts.consumer.in_flight <= 4
             proxy.down = False
             await until(lambda: empty(aws))
         for number in range(12):
@@ -130,7 +130,7 @@ async def test_poison_does_not_hold_up_others(aws: Aws, endpoint: FakeEndpoint, 
             await upload(aws, f"poison-{number}.jpg", body)
 
         async def open_breaker() -> bool:
-            return any(breaker.open for breaker in worker._watch.breakers)
+            return any(breaker.open for breaker in worker.parts.dependencies.breakers)
 
         await until(open_breaker)
         await upload(aws, "good.jpg", picture(3))

@@ -97,7 +97,7 @@ async def test_an_outage_of_the_endpoint_uses_up_no_receives(
             await upload(aws, f"{number}.jpg", picture(100 + number))
 
         async def open_breaker() -> bool:
-            return any(breaker.open for breaker in worker._watch.breakers)
+            return any(breaker.open for breaker in worker.parts.dependencies.breakers)
 
         await until(open_breaker)
         await asyncio.sleep(7)  # longer than a message stays invisible without extension

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.infra.offline import PROJECT, State
-from worker.runtime.worker import DependencyWatch
+from worker.runtime.build import Dependencies
 from worker.settings import Settings
 from worker.telemetry import COUNTERS, GAUGES, STAGES, Telemetry
 
@@ -125,7 +125,7 @@ def _documented(metric: Metric) -> bool:
 def _emitted(service: str) -> set[Metric]:
     """Return what the worker emits in the end: the real telemetry's lines, after something of everything happened."""
     telemetry = Telemetry(service=service)
-    DependencyWatch(Settings(_env_file=None), telemetry, clock=lambda: 0.0)
+    Dependencies(Settings(_env_file=None), telemetry)
     for name in COUNTERS:
         telemetry.count(name)
     for name in GAUGES:

@@ -16,7 +16,7 @@ from typing import Any, Self
 import aiohttp
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["worker.runtime.worker"])
+_CONTEXT.set_forkserver_preload(["worker.runtime.process"])
 
 
 def _work(environment: Mapping[str, str], log: str) -> None:
@@ -30,9 +30,9 @@ def _work(environment: Mapping[str, str], log: str) -> None:
     os.environ.clear()
     os.environ.update(environment)
     from worker import settings
-    from worker.runtime import worker
+    from worker.runtime import process
 
-    os._exit(worker.run(settings.load()))
+    os._exit(process.run(settings.load()))
 
 
 def _end_with(sentinel: int) -> None:

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from worker.messages.queue import DeadLetterEntry, EntryFault, Queue, Received
+from worker.messages.queue import Entry, EntryFault, Queue, Received
+from worker.resilience.sync import wait_for
 
 
 @dataclass
@@ -34,15 +35,17 @@ class MemoryQueue(Queue):
         self.dead_letter_url = "memory-dead-letter"
         self.messages: list[_Message] = []
         self.receives: dict[str, int] = {}
+        self._changed = asyncio.Event()
 
     @property
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
-    def send(self, *bodies: str) -> None:
+    def put(self, *bodies: str) -> None:
         """Put messages onto the queue."""
         for body in bodies:
             self.messages.append(_Message(body, len(self.messages)))
+        self._changed.set()
 
     async def _call(self, name: str) -> None:
         self.calls.append((self._now, name))
@@ -50,11 +53,15 @@ class MemoryQueue(Queue):
         if error := self.fails(name):
             raise error
 
-    async def receive(self, count: int, *, wait_s: int, visibility_s: float) -> list[Received]:
+    async def receive(
+        self, count: int, *, wait_s: int, visibility_s: float, attributes: Sequence[str] = ()
+    ) -> list[Received]:
         await self._call("receive")
         ends = self._now + wait_s
         while not (visible := self._visible(count)) and self._now < ends:
-            await asyncio.sleep(0.01)
+            self._changed.clear()
+            next_visible = min((message.visible_at for message in self.messages), default=ends)
+            await wait_for(self._changed, min(next_visible, ends) - self._now)
         return [self._received(message, visibility_s) for message in visible]
 
     def _visible(self, count: int) -> list[_Message]:
@@ -93,12 +100,13 @@ class MemoryQueue(Queue):
         if message is None or message.visible_at <= self._now:
             return EntryFault("MessageNotInflight", senders=True)
         message.visible_at = self._now + visibility_s
+        self._changed.set()
         return None
 
     def _held(self, handle: str) -> _Message | None:
         return next((message for message in self.messages if message.handle == handle), None)
 
-    async def dead_letter(self, letters: Sequence[DeadLetterEntry]) -> list[EntryFault | None]:
+    async def dead_letter(self, messages: Sequence[Entry]) -> list[EntryFault | None]:
         await self._call("dead_letter")
-        self.dead += [letter.body for letter in letters]
-        return [None] * len(letters)
+        self.dead += [message.body for message in messages]
+        return [None] * len(messages)

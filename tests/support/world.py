@@ -20,31 +20,36 @@ from tests.support.endpoint import reading
 from tests.support.sqs import QueueModel
 from tests.support.table import TableModel
 from tests.support.virtual import VirtualLoop
+from worker.aws.clients import Clients
 from worker.errors import DependencyFault
-from worker.extraction.endpoint import Endpoint, EndpointTarget
-from worker.extraction.memory import ByteBudget
-from worker.extraction.prepare import ImageLimits
-from worker.extraction.protocols import ImageProtocol
-from worker.messages.consumer import Consumer, ConsumerPolicy
-from worker.messages.leases import Lease, LeaseKeeper, LeasePolicy
+from worker.messages.leases import Lease
 from worker.messages.outcomes import Outcome
-from worker.messages.permits import Permits
 from worker.messages.queue import Queue, Received
-from worker.messages.settlement import SettlementPolicy, Settler
 from worker.receipts.document import timestamp
-from worker.resilience.breaker import Breaker, BreakerPolicy
-from worker.resilience.dependency import Dependency, RetryPolicy
-from worker.resilience.limiter import Limiter
-from worker.results.offload import Offload
-from worker.results.store import ResultsStore
-from worker.runtime.job import RecordMaker
-from worker.runtime.pipeline import Pipeline, PipelinePolicy
+from worker.runtime.build import Clocks, Dependencies, Parts, Work, build
+from worker.settings import Settings
 from worker.telemetry import Telemetry
 
 BUCKET = "b"
 MAX_RECEIVES = 5
-LEASES = LeasePolicy(visibility_s=12, heartbeat_s=4)
-PERMITS = 3
+SETTINGS = Settings.model_construct(  # past the checks of a real deployment: this world is small and fast
+    queue_url="queue",
+    endpoint="e",
+    table="table",
+    max_in_flight=3,
+    invocations=2,
+    memory_mib=1,
+    upload_limit_mib=0.1,
+    endpoint_timeout_s=0,
+    visibility_s=12,
+    heartbeat_s=4,
+    receive_wait_s=5,
+    drain_s=2,
+    call_base_s=0.05,
+    call_cap_s=0.5,
+    breaker_probe_s=2,
+    backoff_cap_s=20,
+)
 _OWNER: contextvars.ContextVar["Process | None"] = contextvars.ContextVar("process", default=None)
 _HANDLE: contextvars.ContextVar[str] = contextvars.ContextVar("handle")
 
@@ -196,61 +201,37 @@ class Process:
     async def _start(self) -> "asyncio.Task[None]":
         _OWNER.set(self)
         client = cast("Any", _Client(self))
-        clock = self.world.loop.time
+        clocks = Clocks(monotonic=self.world.loop.time, epoch=self.world.loop.time)
         rng = random.Random(self.world.rng.random())
-        retry = RetryPolicy(base_s=0.05, cap_s=0.5)
-        names = ("sqs", "s3", "dynamodb", "sagemaker")
-        breaking = BreakerPolicy(probe_s=2)
-        needs = {name: Dependency(name, Breaker(name, breaking, clock=clock, rng=rng), retry) for name in names}
-        queue = Queue(client, "queue", dead_letter_url="dead", max_receive_count=MAX_RECEIVES)
-        self.permits = Permits(PERMITS)
-        keeper = LeaseKeeper(queue, LEASES, clock=clock)
-        settler = Settler(queue, SettlementPolicy(backoff_cap_s=20), rng=rng)
-        pipeline = Pipeline(
-            s3=client,
-            s3_dependency=needs["s3"],
-            store=ResultsStore(client, "table", needs["dynamodb"], clock=clock),
-            endpoint=Endpoint(
-                client,
-                EndpointTarget(endpoint="e"),
-                ImageProtocol(),
-                dependency=needs["sagemaker"],
-                limiter=Limiter(clock=clock, fixed=2),
-            ),
-            offload=Offload(client, needs["s3"]),
-            executor=_Inline(),
-            budget=ByteBudget(100_000),
-            policy=PipelinePolicy(images=ImageLimits(), upload_limit_bytes=100_000, fetch_s=30, claim_s=15),
-            records=RecordMaker(review_threshold=0.8, expire_days=None, clock=clock),
-            telemetry=Telemetry(clock=clock),
-            clock=clock,
+        telemetry = Telemetry(clock=clocks.epoch)
+        parts = build(
+            SETTINGS,
+            Clients(sqs=client, s3=client, dynamodb=client, sagemaker=client),
+            Queue(client, "queue", dead_letter_url="dead", max_receive_count=MAX_RECEIVES),
+            _Inline(),
+            telemetry=telemetry,
+            dependencies=Dependencies(SETTINGS, telemetry, clocks=clocks, rng=rng),
+            clocks=clocks,
+            rng=rng,
+            around=self._around,
         )
+        self.permits, self.consumer = parts.permits, parts.consumer
+        return asyncio.create_task(self._run(parts))
 
-        async def work(received: Received, lease: Lease) -> Outcome:
+    def _around(self, work: Work) -> Work:
+        async def observed(received: Received, lease: Lease) -> Outcome:
             _HANDLE.set(received.receipt_handle)
             try:
-                return await pipeline.message(received, lease, last_receive=received.receives >= MAX_RECEIVES)
+                return await work(received, lease)
             finally:
                 self.world.leases_lost += lease.lost is not None
 
-        self.consumer = Consumer(
-            queue,
-            work,
-            permits=self.permits,
-            leases=keeper,
-            settler=settler,
-            sqs=needs["sqs"],
-            breakers=[needs[name].breaker for name in names[1:]],
-            policy=ConsumerPolicy(receive_wait_s=5, drain_s=2),
-            watcher=_Nobody(),
-            clock=clock,
-        )
-        return asyncio.create_task(self._run(keeper, settler))
+        return observed
 
-    async def _run(self, keeper: LeaseKeeper, settler: Settler) -> None:
-        sides = [asyncio.create_task(keeper.run()), asyncio.create_task(settler.run())]
+    async def _run(self, parts: Parts) -> None:
+        sides = [asyncio.create_task(parts.keeper.run()), asyncio.create_task(parts.settler.run())]
         try:
-            await self.consumer.run()
+            await parts.consumer.run()
         except DependencyFault as fault:
             self.world.violations.append(f"a worker ended by itself: {fault}")
         finally:
@@ -277,17 +258,6 @@ class Process:
                 self.die()
         if self.dead:
             raise asyncio.CancelledError
-
-
-class _Nobody:
-    def received(self, requested: int, got: int) -> None:
-        """Nobody wants to know."""
-
-    def busy(self, in_flight: int) -> None:
-        """Nobody wants to know."""
-
-    def finished(self, received: Received, outcome: Outcome, duration_s: float) -> None:
-        """Nobody wants to know."""
 
 
 class _Client:
@@ -354,6 +324,10 @@ class _Client:
 
     async def update_item(self, **request: Any) -> Any:
         return await self._call("dynamodb", lambda: self._world.table.update(request))
+
+    async def query(self, **_: Any) -> Any:
+        """Return no possible duplicate: this table has no indexes."""
+        return {"Items": []}
 
     async def get_item(self, **request: Any) -> Any:
         return await self._call("dynamodb", lambda: self._world.table.get(request))

@@ -1,11 +1,11 @@
-"""Bytes that know their SHA-256: a content is claimed by it, and the call that sends the content is signed with it."""
+"""Bytes with their SHA-256, which both the content claim and the signature of the request need."""
 
 from functools import cached_property
 from hashlib import sha256
 
 
 class Hashed(bytes):
-    """Bytes whose SHA-256 is worked out once, however many ask for it."""
+    """Bytes whose SHA-256 is computed once."""
 
     @cached_property
     def sha256(self) -> str:

@@ -10,7 +10,7 @@ def command() -> None:
 
     It is configured by environment variables alone: `receipts settings` lists them.
     """
-    from worker.runtime.worker import run
+    from worker.runtime.process import run
     from worker.settings import load
 
     code = run(load())

@@ -1,21 +1,23 @@
-"""The budget of bytes that uploads may take in memory at a time."""
+"""The memory budget: the bytes of uploads that may be in memory at the same time."""
 
-import asyncio
-import contextlib
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from worker.resilience.sync import FairQueue
+
 
 class Held:
-    """What one upload holds of the budget."""
+    """The share of the budget that one upload holds."""
 
     def __init__(self, budget: "ByteBudget", size: int) -> None:
         self._budget = budget
         self.size = size
 
     async def grow(self, size: int) -> None:
-        """Make it `size` bytes, now that the size is known; may wait for others, having given back its own first."""
+        """Change the share to `size` bytes once the size is known.
+
+        A larger share is given back first and requested again, so that two growing uploads cannot block each other.
+        """
         size = min(size, self._budget.most)
         if size > self.size:
             self._budget.give_back(self.size)
@@ -27,14 +29,14 @@ class Held:
 
 
 class ByteBudget:
-    """So many bytes at a time, first come, first served, so that a large upload is not starved by small ones."""
+    """A fixed number of bytes, handed out in order of arrival."""
 
     def __init__(self, most: int) -> None:
         if most < 1:
             raise ValueError(f"most must be positive, not {most}")
         self.most = most
         self._free = most
-        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._queue = FairQueue(self._try_take, self.give_back)
 
     @property
     def taken(self) -> int:
@@ -43,7 +45,7 @@ class ByteBudget:
 
     @asynccontextmanager
     async def hold(self, size: int) -> AsyncIterator[Held]:
-        """Wait until `size` bytes are free and hold them; more than the whole budget counts as the whole budget."""
+        """Wait until `size` bytes are free and hold them; a larger size counts as the whole budget."""
         size = min(size, self.most)
         await self.take(size)
         held = Held(self, size)
@@ -53,31 +55,16 @@ class ByteBudget:
             self.give_back(held.size)
 
     async def take(self, size: int) -> None:
-        """Wait for `size` bytes."""
-        if size <= self._free and not self._waiters:
-            self._free -= size
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append((size, turn))
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.give_back(size)
-            else:
-                with contextlib.suppress(ValueError):  # what was given back meanwhile has passed it over
-                    self._waiters.remove((size, turn))
-                self._hand_out()
-            raise
+        """Wait for `size` bytes and take them."""
+        await self._queue.take(size)
 
     def give_back(self, size: int) -> None:
-        """Give back `size` bytes."""
+        """Return `size` bytes to the budget."""
         self._free += size
-        self._hand_out()
+        self._queue.serve()
 
-    def _hand_out(self) -> None:
-        while self._waiters and self._waiters[0][0] <= self._free:
-            size, turn = self._waiters.popleft()
-            if not turn.done():
-                self._free -= size
-                turn.set_result(None)
+    def _try_take(self, size: int) -> bool:
+        if size > self._free:
+            return False
+        self._free -= size
+        return True

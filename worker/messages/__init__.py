@@ -1,1 +1,1 @@
-"""The queue side: what arrives, how much of it, how long it is ours, and what becomes of it."""
+"""The queue: parsing, permits, leases and settlement of messages."""

@@ -1,10 +1,10 @@
-"""The consumer: permit, receive, work, settle, and the permit is free again.
+"""The consumer: take a permit, receive, work, give the permit back, settle.
 
-A permit is taken before a message is received, and given back in one place, when the message's outcome is known. One
-long poll runs while there is little to do; further ones start while receives come back full and end when they do not.
-While the breaker of a dependency is open nothing is received, except one message at a time where a breaker needs
-somebody to probe with. Where every permit is held by receipts that may themselves be at fault, that one is received
-beyond the permits: otherwise a worker full of poison would never meet the receipt that shows the endpoint to be well.
+The consumer takes a permit before it receives a message, and gives it back in one place, when the outcome is known. One
+long poll runs while there is little to do. More polls start while receives come back full, and end when they do not.
+While a breaker is open the consumer receives nothing, except one message at a time if the breaker needs a receipt to
+probe with. If receipts that may have caused the fault hold every permit, that message is received beyond the permits:
+otherwise a worker full of bad receipts would never receive the one that shows that the endpoint works.
 """
 
 import asyncio
@@ -27,45 +27,45 @@ from worker.resilience.dependency import Dependency
 
 log = structlog.get_logger(__name__)
 
-WITNESSES = BATCH
-"""Messages that may be received beyond the permits while all that is in flight is suspect."""
+EXTRA_PROBES = BATCH
+"""Messages that may be received beyond the permits while every receipt in flight is a suspect."""
 LOOK_S = 1.0
-"""Longest time between two looks at whether something else has come to matter."""
+"""Longest time between two checks of the breakers, seconds."""
 
 Work = Callable[[Received, Lease], Awaitable[Outcome]]
 
 
 class Watcher(Protocol):
-    """Who wants to know what the consumer does."""
+    """An observer of the consumer."""
 
-    def received(self, requested: int, got: int) -> None:
-        """Take note of a finished receive."""
+    def received(self) -> None:
+        """Record a finished receive call."""
         ...
 
     def busy(self, in_flight: int) -> None:
-        """Take note of how many messages are in flight, after each change."""
+        """Record the number of messages in flight, after each change."""
         ...
 
     def finished(self, received: Received, outcome: Outcome, duration_s: float) -> None:
-        """Take note of a message's outcome."""
+        """Record the outcome of a message."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConsumerPolicy:
-    """How the consumer polls and stops."""
+    """The policy of the consumer: how it polls and stops."""
 
     receive_wait_s: int = 20
     drain_s: float = 20.0
-    """Time that work under way gets after a stop."""
+    """Time that messages in flight get after a stop, seconds."""
     poll_grace_s: float = 1.0
-    """Time that a receive under way gets after a stop: cancelling it at once could strand what SQS is handing out."""
+    """Time that a running receive gets after a stop, seconds. SQS may be about to deliver messages to it."""
     hand_back_s: float = 3.0
-    """Time that handing back what is left may take."""
+    """Time limit for handing back the remaining messages, seconds."""
 
 
 class _InFlight:
-    """One message being worked on."""
+    """One message in flight."""
 
     def __init__(self, lease: Lease, task: "asyncio.Task[Outcome]") -> None:
         self.lease = lease
@@ -89,7 +89,7 @@ class Consumer:
         watcher: Watcher,
         clock: Callable[[], float],
     ) -> None:
-        """`sqs` is the queue itself as a dependency; `breakers` are those of everything that the work needs."""
+        """`sqs` is the queue as a dependency; `breakers` are those of the other dependencies of the work."""
         self._queue = queue
         self._work = work
         self._permits = permits
@@ -109,18 +109,18 @@ class Consumer:
 
     @property
     def in_flight(self) -> int:
-        """Messages being worked on."""
+        """Number of messages in flight."""
         return len(self._in_flight)
 
     @property
     def progress_at(self) -> float:
-        """When the poller last did what it should, on the clock: it polled, or waited for good reason."""
+        """Time on the clock at which the poller last polled, or waited for a known reason."""
         if self._permits.free <= 0 or self._sqs.breaker.open:
             return self._clock()
         return self._last_progress
 
     def stop(self) -> None:
-        """Stop polling at once; `run` returns when what is in flight is done or handed back."""
+        """Stop polling at once; `run` returns when every message in flight is settled or handed back."""
         self._stopping.set()
 
     async def run(self) -> None:
@@ -130,7 +130,7 @@ class Consumer:
         try:
             await asyncio.wait({poller, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if poller.done():
-                await poller  # it never ends by itself: this raises what ended it
+                await poller  # it never returns by itself: this raises the error that ended it
             await self._end_polls({poller, *self._helpers})
             await self._drain()
         finally:
@@ -138,7 +138,7 @@ class Consumer:
             poller.cancel()
 
     async def _end_polls(self, polls: "set[asyncio.Task[None]]") -> None:
-        """Let receives under way come back if they do so soon, then cancel them."""
+        """Wait a moment for running receives, then cancel them."""
         if self._receiving:
             await asyncio.wait(self._receiving, timeout=self._policy.poll_grace_s)
         for poll in polls:
@@ -151,7 +151,7 @@ class Consumer:
             await asyncio.wait(self._handlers, timeout=self._policy.drain_s)
         for flight in list(self._in_flight):
             flight.task.cancel()
-        # From here on nothing waits for company: every acknowledgement goes out at once.
+        # From here on settlement does not wait to fill batches.
         flushing = asyncio.create_task(self._flush_until_settled(), name="flush")
         await asyncio.wait({flushing}, timeout=self._policy.hand_back_s)
         if not flushing.done():
@@ -161,12 +161,12 @@ class Consumer:
     async def _flush_until_settled(self) -> None:
         while self._handlers:
             await self._settler.flush()
-            if self._handlers:  # the flush may have ended the last of them
+            if self._handlers:  # the flush may have finished the last one
                 await asyncio.wait(self._handlers, timeout=0.02)
         await self._settler.flush()
 
     async def _poll(self) -> None:
-        """Receive for ever, and start helpers while there is more than one receive can bring."""
+        """Receive until stopped, and start helpers while receives come back full."""
         while not self._stopping.is_set():
             full = await self._receive()
             if full and self._permits.free >= BATCH and len(self._helpers) < self._most_helpers:
@@ -188,7 +188,7 @@ class Consumer:
             log.error("consumer.poll_helper_failed", error=type(error).__name__)
 
     async def _receive(self) -> bool:
-        """Receive once, when there is a permit and no breaker against it; tell whether the reply was full."""
+        """Receive once, when there is a permit and the breakers allow it; return whether the reply was full."""
         wanted = await self._permitted()
         if not wanted:
             return False
@@ -202,7 +202,7 @@ class Consumer:
             messages = await self._ask_for(wanted)
             got = len(messages)
             self._last_progress = self._clock()
-            self._watcher.received(wanted, got)
+            self._watcher.received()
             for message in messages[:wanted]:
                 self._start(message, asked_at=asked_at)
         finally:
@@ -212,10 +212,10 @@ class Consumer:
         return got >= wanted
 
     async def _ask_for(self, wanted: int) -> Sequence[Received]:
-        """Call SQS until it answers; one that fails now and then is no reason to give up, so that counts as empty."""
+        """Call SQS until it answers. If the attempts are used up, log that and return nothing."""
 
         async def receive() -> list[Received]:
-            self._last_progress = self._clock()  # a queue that hangs is no poller that does
+            self._last_progress = self._clock()  # a slow queue does not mean that the poller is stuck
             return await self._queue.receive(
                 wanted, wait_s=self._policy.receive_wait_s, visibility_s=self._leases.policy.visibility_s
             )
@@ -227,27 +227,29 @@ class Consumer:
             return ()
 
     async def _permitted(self) -> int:
-        """Wait until there is a permit and no breaker against it; take permits and return how many: 0 after a stop."""
+        """Wait until there is a permit and the breakers allow it; return the permits taken, 0 after a stop."""
         while not self._stopping.is_set():
-            shut = [breaker for breaker in self._breakers if breaker.open]
-            if not shut:
+            open_breakers = [breaker for breaker in self._breakers if breaker.open]
+            if not open_breakers:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_S):
                         return await self._permits.take(BATCH)
-            elif self._may_take_one(shut):
+            elif self._may_take_one(open_breakers):
                 self._permits.take_one()
                 return 1
             else:
                 self._last_progress = self._clock()
-                await shut[0].wait_change(LOOK_S)
+                await open_breakers[0].wait_change(LOOK_S)
         return 0
 
-    def _may_take_one(self, shut: Sequence[Breaker]) -> bool:
-        """Tell whether one message is wanted though breakers are open, within the permits or as a witness beyond."""
-        flying, newest = self.in_flight, self._newest
+    def _may_take_one(self, open_breakers: Sequence[Breaker]) -> bool:
+        """Return whether one message is wanted as a health probe, within the permits or beyond them."""
+        in_flight, newest = self.in_flight, self._newest
         if self._permits.free > 0:
-            return any(breaker.wants_work(flying, newest=newest) for breaker in shut)
-        return self._permits.free > -WITNESSES and any(b.wants_witness(flying, newest=newest) for b in shut)
+            return any(breaker.wants_probe(in_flight, newest=newest) for breaker in open_breakers)
+        return self._permits.free > -EXTRA_PROBES and any(
+            breaker.wants_extra_probe(in_flight, newest=newest) for breaker in open_breakers
+        )
 
     def _start(self, received: Received, *, asked_at: float) -> None:
         self._newest = self._clock()
@@ -257,7 +259,7 @@ class Consumer:
         handler.add_done_callback(self._handlers.discard)
 
     async def _handle(self, received: Received, lease: Lease) -> None:
-        """Work on one message and settle it; the permit is free as soon as its outcome is known."""
+        """Work on one message and settle it. The permit is given back as soon as the outcome is known."""
         began = self._clock()
         task = asyncio.create_task(self._outcome(received, lease), name=f"work-{received.message_id}")
         flight = _InFlight(lease, task)
@@ -268,8 +270,8 @@ class Consumer:
             try:
                 outcome = await task
             except asyncio.CancelledError:
-                if _dying():
-                    raise  # there is nobody left to settle with: the message comes back by itself
+                if _is_cancelled():
+                    raise  # the worker has ended: the message returns when its visibility ends
                 outcome = Release(lease.lost or "shutdown")
             await self._leases.close(lease)
         finally:
@@ -277,7 +279,7 @@ class Consumer:
             self._permits.give_back()
             self._watcher.busy(self.in_flight)
         self._watcher.finished(received, outcome, self._clock() - began)
-        if lease.lost not in {"expired", "taken"}:  # those belong to somebody else now
+        if lease.lost not in {"expired", "taken"}:  # another worker may have the message now
             await self._settler.settle(received, outcome)
 
     async def _outcome(self, received: Received, lease: Lease) -> Outcome:
@@ -290,7 +292,7 @@ class Consumer:
             return Retry("internal_error")
 
 
-def _dying() -> bool:
-    """Tell whether it is the running task itself that is cancelled, and not merely what it waits for."""
+def _is_cancelled() -> bool:
+    """Return whether the current task itself is being cancelled, and not only the task that it awaits."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

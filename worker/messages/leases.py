@@ -1,8 +1,8 @@
-"""Leases: how long a received message is ours, and the one keeper that extends all of them.
+"""Leases: how long a received message belongs to this worker, and the keeper that extends them.
 
-A message stays invisible to others for its visibility timeout, counted from its receive or its last extension. The
-keeper extends everything in flight in batches of ten, early enough that one lost call costs nothing. What cannot be
-extended in time is lost: the work is cancelled before it can write.
+A message stays invisible to other workers for its visibility timeout, counted from its receive or last extension. The
+keeper extends all leases in batches of ten, early enough that one lost call does no harm. If a lease cannot be extended
+in time it is lost, and its work is cancelled before it can write.
 """
 
 import asyncio
@@ -14,9 +14,10 @@ import structlog
 
 from worker.errors import LeaseLost
 from worker.messages.queue import BATCH, EntryFault, Queue, Received
+from worker.resilience.sync import wait_for
 
 VISIBILITY_CAP_S = 43_200.0
-"""SQS keeps a message invisible for 12 hours in all, counted from its receive, however often it is extended
+"""SQS keeps a message invisible for at most 12 hours from its receive, however often it is extended
 (docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html)."""
 
 log = structlog.get_logger(__name__)
@@ -24,15 +25,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class LeasePolicy:
-    """How long a lease is and how early it is extended."""
+    """The policy of leases: how long they are, and when they are extended."""
 
     visibility_s: float = 120
     heartbeat_s: float = 30
-    """Age of a lease at which it is extended; less than half of `visibility_s`."""
+    """Age at which a lease is extended, seconds; less than half of `visibility_s`."""
     cap_s: float = VISIBILITY_CAP_S
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work."""
+        """Refuse values that cannot work."""
         if not 0 < self.heartbeat_s * 2 < self.visibility_s:
             raise ValueError(
                 f"heartbeat_s must be less than half of visibility_s, not {self.heartbeat_s} of {self.visibility_s}"
@@ -40,22 +41,22 @@ class LeasePolicy:
 
     @property
     def call_s(self) -> float:
-        """Longest wait for one extension, so that a call which hangs costs no more than one that is lost."""
+        """Longest wait for one extension: a call that hangs must cost no more than one that is lost."""
         return self.heartbeat_s / 2
 
     @property
     def margin_s(self) -> float:
-        """Time before the end of a lease at which it counts as lost, for clocks and calls under way."""
+        """Time before its end at which a lease counts as lost; it covers clock drift and calls that are running."""
         return min(2.0, self.visibility_s / 20)
 
 
 class Lease:
-    """One message that is ours for now."""
+    """The lease on one message."""
 
     def __init__(self, received: Received, *, now: float, policy: LeasePolicy, clock: Callable[[], float]) -> None:
         self.received = received
         self.lost: str | None = None
-        """Why it is ours no more."""
+        """Why the lease was lost; None while it is held."""
         self.began = now
         self.ends = now + policy.visibility_s
         self.due = now + policy.heartbeat_s
@@ -66,30 +67,30 @@ class Lease:
         self.extending: asyncio.Future[None] | None = None
 
     def when_lost(self, action: Callable[[], object]) -> None:
-        """Call `action` at once when the lease is lost."""
+        """Call `action` as soon as the lease is lost."""
         self._on_lost = action
 
     def check(self) -> None:
-        """Raise `LeaseLost` unless the message is certainly ours now: asked before everything that is written."""
+        """Raise `LeaseLost` unless the lease certainly holds. Every write is preceded by this check."""
         if self.lost is None and self._clock() >= self.ends - self._policy.margin_s:
             self.lose("expired")
         if self.lost is not None:
             raise LeaseLost(self.lost)
 
     def lose(self, why: str) -> None:
-        """Take note that the message is ours no more, and stop its work."""
+        """Mark the lease as lost and stop its work."""
         if self.lost is None and not self.closed:
             self.lost = why
             self._on_lost()
 
     def extended(self, sent: float) -> None:
-        """Take note of an extension whose call was sent at `sent`."""
+        """Record an extension whose call was sent at `sent`."""
         self.ends = sent + self._policy.visibility_s
         self.due = sent + self._policy.heartbeat_s
 
     @property
     def at_cap(self) -> bool:
-        """Tell whether a further extension would pass SQS's 12 hours."""
+        """Whether another extension would exceed the 12 hours of SQS."""
         return self._clock() + self._policy.visibility_s >= self.began + self._policy.cap_s
 
 
@@ -106,44 +107,35 @@ class LeaseKeeper:
 
     @property
     def policy(self) -> LeasePolicy:
-        """How leases are kept."""
+        """The policy of the leases."""
         return self._policy
 
-    @property
-    def held(self) -> int:
-        """Leases that are kept now."""
-        return len(self._leases)
-
     def open(self, received: Received, *, asked_at: float) -> Lease:
-        """Return the lease of `received`, whose receive was asked for at `asked_at`: keeping it starts now."""
-        # A long poll may have waited: the message became ours when the reply was made, which is not before it was sent
-        # and not after now. Counting from the reply is right but for its way over the network.
+        """Return the lease of `received`, whose receive call started at `asked_at`, and start to extend it."""
+        # A long poll may have waited, so the lease began when SQS replied: between the request and now. Counting from
+        # now is right except for the time that the reply took on the network.
         now = self._clock()
         lease = Lease(
             received, now=max(asked_at, now - self._policy.margin_s / 2), policy=self._policy, clock=self._clock
         )
         self._leases.add(lease)
-        if lease.due < self._wakes_at:  # which is rare: to look at all leases for each message would be dear
+        if lease.due < self._wakes_at:  # rarely true; to check all leases for every message would be expensive
             self._earlier.set()
         return lease
 
     async def close(self, lease: Lease) -> None:
-        """Stop keeping `lease`: when this returns no extension of it is under way and none will follow."""
+        """Stop extending `lease`. When this returns, no extension is running and none will follow."""
         lease.closed = True
         self._leases.discard(lease)
         if lease.extending is not None:
             await asyncio.shield(lease.extending)
 
     async def run(self) -> None:
-        """Keep leases for ever; cancelled at the end."""
+        """Extend leases until cancelled."""
         while True:
             self._earlier.clear()
             pause = self._pause()
-            try:
-                async with asyncio.timeout(pause):
-                    await self._earlier.wait()
-            except TimeoutError:
-                pass
+            await wait_for(self._earlier, pause)
             await self.keep()
 
     def _pause(self) -> float | None:
@@ -151,7 +143,7 @@ class LeaseKeeper:
         return max(0.01, self._wakes_at - self._clock()) if self._leases else None
 
     async def keep(self) -> None:
-        """Extend what is due, and give up what is past saving."""
+        """Extend the leases that are due, and give up those that have ended."""
         now = self._clock()
         due: list[Lease] = []
         for lease in list(self._leases):
@@ -161,7 +153,7 @@ class LeaseKeeper:
                 self._give_up(lease, "visibility_cap")
             elif lease.due <= now:
                 due.append(lease)
-        # Extensions ride along with those that are due, so that leases come to share their calls.
+        # Fill the last batch with leases that are due soon, so that leases come to share their calls.
         if due:
             soon = now + self._policy.heartbeat_s / 4
             riders = (lease for lease in self._leases if now < lease.due <= soon and not lease.at_cap)
@@ -174,7 +166,7 @@ class LeaseKeeper:
         lease.lose(why)
 
     async def _extend(self, batch: list[Lease]) -> None:
-        batch = [lease for lease in batch if not lease.closed]  # since it became due, its outcome may have come
+        batch = [lease for lease in batch if not lease.closed]  # it may have been closed since it became due
         if not batch:
             return
         sent = self._clock()
@@ -186,7 +178,7 @@ class LeaseKeeper:
                 faults = await self._queue.change_visibility(
                     [(lease.received.receipt_handle, self._policy.visibility_s) for lease in batch]
                 )
-        except Exception as error:  # noqa: BLE001 - whatever it was, the next round tries again while the lease lasts
+        except Exception as error:  # noqa: BLE001 - the next round tries again while the lease lasts
             log.warning("lease.extension_failed", messages=len(batch), error=type(error).__name__)
             faults = [EntryFault("CallFailed", senders=False)] * len(batch)
         finally:

@@ -1,6 +1,6 @@
-"""The whole vocabulary of what can become of a message. Only settlement acts on it.
+"""The outcomes of a message. Only settlement acts on them.
 
-Outcomes of several records in one message combine to the one that loses nothing: see `combine`.
+If a message names several uploads, `combine` selects the outcome that loses nothing.
 """
 
 from dataclasses import dataclass
@@ -9,38 +9,37 @@ from typing import assert_never
 
 @dataclass(frozen=True)
 class Done:
-    """Stored, already stored, or nothing to do: the message is deleted."""
+    """The record is stored, or there is nothing to do. Settlement deletes the message."""
 
     status: str = "ignored"
-    """The record's status, or "ignored" where there is none, "duplicate" or "superseded" where one stood already."""
+    """The record's status; "duplicate" or "superseded" if there was a record already; "ignored" if none is needed."""
     reason: str | None = None
 
 
 @dataclass(frozen=True)
 class Reject:
-    """The upload can never work; the record says why and the message is deleted."""
+    """The upload can never become a receipt. The record has the reason; settlement deletes the message."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Retry:
-    """The receipt failed for now: visible again after `after_s` seconds, or by backoff where that is None."""
+    """The receipt failed this time. Settlement makes the message visible again after a backoff."""
 
     reason: str
-    after_s: float | None = None
 
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """Nothing that we know: body and reason go to the dead-letter queue, then the message is deleted."""
+    """The message is unknown. Settlement sends body and reason to the dead-letter queue, then deletes the message."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Release:
-    """Not worked on, or not to the end, and nobody's fault: visible again at once."""
+    """The work stopped early, through no fault of the receipt. Settlement makes the message visible at once."""
 
     reason: str = "shutdown"
 
@@ -49,7 +48,7 @@ Outcome = Done | Reject | Retry | DeadLetter | Release
 
 
 def severity(outcome: Outcome) -> int:
-    """Order outcomes by how much of the message must come back; the highest decides for all of its records."""
+    """Return the rank of an outcome: the more of the message must come back, the higher."""
     match outcome:
         case Done():
             return 0
@@ -66,5 +65,5 @@ def severity(outcome: Outcome) -> int:
 
 
 def combine(outcomes: list[Outcome]) -> Outcome:
-    """Return the outcome of a message whose records ended in `outcomes`; a message without records is done."""
+    """Return the outcome of a message whose uploads ended in `outcomes`; a message without uploads is done."""
     return max(outcomes, key=severity, default=Done())

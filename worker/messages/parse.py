@@ -1,7 +1,7 @@
-"""What a message body says: the one parser for every shape that reaches the queue.
+"""The parser of message bodies, for every form that reaches the queue.
 
-Understood are S3 event notifications, S3 events by EventBridge, either of them in an SNS envelope, S3's test event and
-our own replay command. Anything else is `Malformed`, with a reason for whoever looks into the dead-letter queue.
+It understands S3 event notifications, S3 events from EventBridge, either of them in an SNS envelope, the test event of
+S3, and the replay command. Any other body is `Malformed`, with a reason that the dead-letter queue shows.
 """
 
 import datetime as dt
@@ -18,36 +18,36 @@ from worker.receipts.document import SEQUENCER_WIDTH, Upload
 
 REPLAY_KIND = "receipts.replay"
 MAX_KEY_BYTES = 1_024
-"""S3's limit of a key in UTF-8 (docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html)."""
+"""Longest key in S3, bytes of UTF-8 (docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html)."""
 BUCKET = re.compile(r"(?=.*[a-z0-9])[a-z0-9._-]{1,255}", re.ASCII | re.IGNORECASE)
-"""What a bucket may be called, the oldest of us-east-1 included
-(docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html). S3's clients take no other, or take it for an
-address elsewhere (an ARN)."""
+"""Names that a bucket can have, including the old ones in us-east-1
+(docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html). S3 clients refuse any other
+name, or take it for an ARN."""
 MAX_REPLAY_ID_BYTES = 1_024
-"""It is kept in the record, which has room for that, whoever wrote the command."""
+"""Longest replay id, bytes: the record keeps it, and must have room for it."""
 MAX_ENVELOPES = 3
-"""SNS in EventBridge in SNS is the deepest nesting that anybody could want."""
+"""Deepest nesting of envelopes: SNS in EventBridge in SNS."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """What a body asks for: uploads to work on, possibly none where the event is known but not for us."""
+    """The content of a body: the uploads to work on. There are none if the event is known but not for this worker."""
 
     uploads: tuple[Upload, ...]
     ignored: str | None = None
     """Why there is nothing to do: "test_event", "object_removed", "own_output", "other_event"."""
     malformed: str | None = None
-    """Why some records beside the uploads could not be read; the message is dead-lettered once its uploads are done."""
+    """Why some records could not be read. The message is dead-lettered after its uploads are done."""
 
 
 def parse(body: str) -> Message:
-    """Return what `body` asks for, or raise `Malformed`."""
+    """Return the message that `body` holds, or raise `Malformed`."""
     return _parse(body, depth=0)
 
 
 def _parse(body: str, *, depth: int) -> Message:
     if depth >= MAX_ENVELOPES:
-        raise Malformed("nested_too_deep", "an envelope within an envelope within an envelope")
+        raise Malformed("nested_too_deep", f"the body has more than {MAX_ENVELOPES - 1} nested envelopes")
     content = _json_object(body)
     if content.get("Type") == "Notification" and isinstance(content.get("Message"), str):
         return _parse(content["Message"], depth=depth + 1)
@@ -66,14 +66,14 @@ def _json_object(body: str) -> dict[str, Any]:
     try:
         content = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise Malformed("not_json", "the body is no JSON") from error
+        raise Malformed("not_json", "the body is not valid JSON") from error
     if not isinstance(content, dict):
-        raise Malformed("not_an_object", "the body is JSON, but no object")
+        raise Malformed("not_an_object", "the body is JSON, but not an object")
     return content
 
 
 def _notification(records: list[Any]) -> Message:
-    """Read an S3 event notification; minors of eventVersion only add fields, so all of 2.x are read alike."""
+    """Read an S3 event notification. Minor versions only add fields, so all versions 2.x are read alike."""
     if not records:
         raise Malformed("no_records", "the event has an empty list of records")
     uploads: list[Upload] = []
@@ -97,12 +97,12 @@ def _notification(records: list[Any]) -> Message:
 
 
 def _record(record: Any) -> Upload | str:
-    """Return the upload that one record of a notification names, or why it is none of ours."""
+    """Return the upload that one record of a notification names, or why there is nothing to do."""
     if not isinstance(record, dict) or not isinstance(record.get("s3"), dict):
         raise Malformed("not_an_s3_record", "a record of the event is not from S3")
     version, name = record.get("eventVersion", "2.0"), record.get("eventName")
     if not isinstance(version, str) or version.split(".")[0] != "2":
-        raise Malformed("unknown_event_version", "only version 2.x of S3's events is understood")
+        raise Malformed("unknown_event_version", "only version 2.x of the S3 event format is supported")
     name = name.removeprefix("s3:") if isinstance(name, str) else ""
     if name.startswith("ObjectRemoved"):
         return "object_removed"
@@ -170,7 +170,7 @@ def _replay(content: dict[str, Any]) -> Upload:
     if not isinstance(replay_id, str) or not replay_id:
         raise Malformed("no_replay_id", "a replay command needs a replay_id")
     if len(_utf8(replay_id)) > MAX_REPLAY_ID_BYTES:
-        raise Malformed("bad_replay_id", f"a replay_id has {MAX_REPLAY_ID_BYTES} bytes at most")
+        raise Malformed("bad_replay_id", f"a replay_id has at most {MAX_REPLAY_ID_BYTES} bytes")
     return _upload(
         bucket=content.get("bucket"),
         key=content.get("key"),
@@ -185,10 +185,7 @@ def _replay(content: dict[str, Any]) -> Upload:
 
 
 def replay_body(upload: Upload) -> str:
-    """Return the message body that asks for `upload` to be worked on again; `upload.replay_id` must be set.
-
-    What `parse` makes of it is `upload` again.
-    """
+    """Return the replay command for `upload`, whose `replay_id` must be set; `parse` reads it back as `upload`."""
     if not upload.replay_id:
         raise ValueError("a replay command needs a replay_id")
     return json.dumps(
@@ -222,14 +219,14 @@ def _upload(
     if not isinstance(bucket, str) or not bucket or not isinstance(key, str) or not key:
         raise Malformed("no_upload_named", "the bucket's name or the object's key is missing")
     if not BUCKET.fullmatch(bucket):
-        raise Malformed("bad_bucket", "S3 has no bucket of such a name")
+        raise Malformed("bad_bucket", "the name is not a valid bucket name")
     if len(_utf8(key)) > MAX_KEY_BYTES:
-        raise Malformed("key_too_long", f"S3 has no key of more than {MAX_KEY_BYTES} bytes")
+        raise Malformed("key_too_long", f"a key in S3 has at most {MAX_KEY_BYTES} bytes")
     return Upload(
         bucket=bucket,
         key=key,
         uploaded_at=_moment(uploaded_at),
-        # "null" is the version id of what was there before versioning; S3 gives it out like any other.
+        # S3 uses "null" as the version id of objects from before versioning, and accepts it like any other.
         version_id=_text(version_id),
         etag=(_text(etag) or "").strip('"') or None,
         sequencer=_sequencer(sequencer),
@@ -247,12 +244,12 @@ def _utf8(name: str) -> bytes:
 
 
 def _text(value: Any) -> str | None:
-    """Return the name of a version or content; S3's are ASCII and short."""
+    """Return a version id or etag, which in S3 are short ASCII text, or None."""
     return value if isinstance(value, str) and value and value.isascii() and len(value) <= MAX_KEY_BYTES else None
 
 
 def _sequencer(value: Any) -> str | None:
-    """Return a sequencer that can be compared, else None: then event time decides."""
+    """Return a sequencer that can be compared, or None: event time then decides the order."""
     if not isinstance(value, str) or not value:
         return None
     return value if len(value) <= SEQUENCER_WIDTH and all(digit in hexdigits for digit in value) else None
@@ -260,11 +257,11 @@ def _sequencer(value: Any) -> str | None:
 
 def _moment(value: Any) -> dt.datetime:
     if not isinstance(value, str):
-        raise Malformed("no_event_time", "the event says not when it happened")
+        raise Malformed("no_event_time", "the event has no timestamp")
     try:
         moment = dt.datetime.fromisoformat(value)
     except ValueError as error:
-        raise Malformed("bad_event_time", "the event's time is no ISO 8601") from error
+        raise Malformed("bad_event_time", "the event's time is not in ISO 8601") from error
     try:
         return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
     except OverflowError as error:

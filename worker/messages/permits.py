@@ -1,22 +1,21 @@
-"""Permits: taken before a message is received, so that no task ever holds a message that it cannot work on at once."""
+"""Permits: the worker takes one before it receives a message, so it never holds a message that it cannot work on."""
 
-import asyncio
+from worker.resilience.sync import FairQueue
 
 
 class Permits:
-    """So many messages at a time, counted in one place."""
+    """A fixed number of permits, counted in one place."""
 
     def __init__(self, most: int) -> None:
         if most < 1:
             raise ValueError(f"most must be at least 1, not {most}")
         self.most = most
         self._free = most
-        self._freed = asyncio.Event()
-        self._freed.set()
+        self._queue = FairQueue(self._try_take, self.give_back)
 
     @property
     def free(self) -> int:
-        """Permits that nobody holds; negative where some were taken beyond them."""
+        """Permits that are free; negative while a health probe was received beyond the permits."""
         return self._free
 
     @property
@@ -25,16 +24,14 @@ class Permits:
         return self.most - self._free
 
     async def take(self, up_to: int) -> int:
-        """Wait until a permit is free and take as many as there are, `up_to` at most; return how many."""
-        while self._free <= 0:
-            self._freed.clear()
-            await self._freed.wait()
-        count = min(self._free, up_to)
-        self._free -= count
-        return count
+        """Wait until a permit is free; take as many as are free, at most `up_to`, and return their number."""
+        await self._queue.take()
+        more = max(0, min(self._free, up_to - 1))
+        self._free -= more
+        return 1 + more
 
     def take_one(self) -> None:
-        """Take one permit at once, though none may be free: for a holder that is worth more than the bound."""
+        """Take one permit at once, even if none is free: for a message that is received as a health probe."""
         self._free -= 1
 
     def give_back(self, count: int = 1) -> None:
@@ -42,5 +39,10 @@ class Permits:
         if self._free + count > self.most:
             raise ValueError("more permits given back than were taken")
         self._free += count
-        if count:
-            self._freed.set()
+        self._queue.serve()
+
+    def _try_take(self, count: int) -> bool:
+        if self._free < count:
+            return False
+        self._free -= count
+        return True

@@ -1,1 +1,1 @@
-"""What stands between the worker and its dependencies: faults, breakers, retries and the limit of invocations."""
+"""Calls to dependencies: fault classification, retries, breakers, the adaptive limit and waiting primitives."""

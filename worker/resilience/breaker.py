@@ -1,10 +1,10 @@
-"""The breaker of one dependency: while it is open, work waits where it is, and one probe at a time tests the water.
+"""The circuit breaker of one dependency: while it is open, calls wait in place and one probe at a time tests it.
 
-    closed --(faults in a row, or throttled with no success for a while)--> open --(a probe succeeds)--> closed
+    closed --(faults in a row, or only throttles for a while)--> open --(a probe succeeds)--> closed
 
-A fault may be the receipt's own doing (`suspect`). While only such faults are met, receipts that have not met one are
-the better witnesses: they probe first, and each as soon as it comes. So a few receipts that the endpoint can never
-take hold up nobody, and what all receipts meet is an outage.
+A receipt may cause a fault itself (`suspect`). While the breaker has met only such faults, receipts that have not met
+one are the better health probes: they go first, and at once. A few receipts that the endpoint can never read therefore
+do not block the others, and a fault that every receipt meets is an outage.
 """
 
 import asyncio
@@ -13,25 +13,29 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from worker.resilience.sync import wait_for
+
 THROTTLE_PATIENCE_S = 5.0
-"""So long with nothing but throttles, and the dependency counts as down; before that, the limit is merely too high."""
+"""Seconds of uninterrupted throttling after which the dependency is considered down. Shorter runs only mean that our
+rate is too high."""
 SUSPECT_PAUSE_FACTOR = 20.0
-"""A receipt that alone meets faults probes this much less often in the end than an outage does."""
-WITNESS_PATIENCE_S = 10.0
-"""So long without a new witness, and none counts as coming: what else is in flight may wait for a suspect itself."""
+"""If a single receipt meets all the faults, the longest pause between its probes is multiplied by this."""
+PROBE_PATIENCE_S = 10.0
+"""Seconds without a new health probe after which the other receipts in flight no longer count as candidates: they may
+be waiting for a suspect themselves, for example for its claim."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BreakerPolicy:
-    """When a breaker opens and how often it probes."""
+    """When a breaker opens, and how often it probes."""
 
     failures: int = 5
-    """Faults in a row that open it."""
+    """Consecutive faults that open it."""
     probe_s: float = 3.0
     """Longest pause between two probes, seconds."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work."""
+        """Refuse values that cannot work."""
         if self.failures < 1:
             raise ValueError(f"failures must be at least 1, not {self.failures}")
         if self.probe_s <= 0:
@@ -40,14 +44,14 @@ class BreakerPolicy:
 
 @dataclass
 class Admission:
-    """One call that the breaker let through."""
+    """A call that the breaker admitted."""
 
     probe: bool
     work: str
 
 
 class Breaker:
-    """The breaker of one dependency, shared by everything in this process that calls it."""
+    """The breaker of one dependency, shared by every caller in this process."""
 
     def __init__(
         self,
@@ -60,17 +64,17 @@ class Breaker:
     ) -> None:
         self.name = name
         self.opened_at: float | None = None
-        """When it opened, on the clock, or None while it is closed."""
+        """Time on the clock at which it opened; None while it is closed."""
         self.reason: str | None = None
         """The reason of the latest fault while it is open."""
         self._policy = policy
         self._clock = clock
-        self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
+        self._rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
         self._on_change = on_change
         self._streak = 0
         self._throttles = 0
-        self._suspects: set[str] = set()  # the works of the latest faults, while all of them may be the receipt's doing
-        self._suspected_at = clock()  # when the newest of them came to be one
+        self._suspects: set[str] = set()  # the receipts of the latest faults, while each may have caused its own
+        self._suspected_at = clock()  # when the newest suspect was added
         self._last_success = clock()
         self._probes = 0
         self._probing = False
@@ -80,37 +84,32 @@ class Breaker:
 
     @property
     def open(self) -> bool:
-        """Tell whether calls have to wait."""
+        """Whether calls must wait."""
         return self.opened_at is not None
 
-    @property
-    def last_success(self) -> float:
-        """When a call last succeeded, on the clock."""
-        return self._last_success
+    def wants_probe(self, in_flight: int, *, newest: float) -> bool:
+        """Return whether an open breaker needs one more receipt to probe with, besides the `in_flight` ones.
 
-    def wants_work(self, in_flight: int, *, newest: float) -> bool:
-        """Tell whether an open breaker needs a receipt beside the `in_flight` ones: to probe with, or as a witness.
-
-        `newest` is when the newest of them came, on the clock.
+        `newest` is the time on the clock at which the newest of them was received.
         """
         if self._suspects:
-            return self.wants_witness(in_flight, newest=newest)
+            return self.wants_extra_probe(in_flight, newest=newest)
         return self.open and not self._waiting and in_flight < 2
 
-    def wants_witness(self, in_flight: int, *, newest: float) -> bool:
-        """Tell whether an open breaker has met nothing but suspects, and none of the `in_flight` will be its witness.
+    def wants_extra_probe(self, in_flight: int, *, newest: float) -> bool:
+        """Return whether only suspects met the faults and no receipt in flight can serve as a health probe.
 
-        Either all of them are suspects, or the others have had time enough: a copy of a suspect's picture, say, waits
-        for the suspect.
+        That is so if all of them are suspects, or if the others had enough time: a copy of a suspect's picture, for
+        example, waits for the suspect.
         """
         if not self.open or not self._suspects:
             return False
         waited_s = self._clock() - max(self._suspected_at, newest)
-        return in_flight <= len(self._suspects) or waited_s >= WITNESS_PATIENCE_S
+        return in_flight <= len(self._suspects) or waited_s >= PROBE_PATIENCE_S
 
     @asynccontextmanager
     async def admit(self, work: str) -> AsyncIterator[Admission]:
-        """Wait until a call for `work` may be made; the caller reports what became of it by `success` or `fault`."""
+        """Wait until a call for `work` may be made; the caller reports its result with `success` or `fault`."""
         admission = await self._admission(work)
         try:
             yield admission
@@ -130,33 +129,25 @@ class Breaker:
                 if not self._probing and now >= due and self._may_probe(work):
                     self._probing = True
                     return Admission(probe=True, work=work)
-                await self._wait(due - now if due > now else None)
+                await self.wait_change(due - now if due > now else None)
                 if self.opened_at is None:
                     return Admission(probe=False, work=work)
         except BaseException:
-            self._wake()  # others may have left it the first go
+            self._wake()  # another caller may have waited for this one to go first
             raise
         finally:
             self._waiting.remove(work)
 
     def _may_probe(self, work: str) -> bool:
-        """Tell whether no better witness than `work` waits."""
+        """Return whether no better health probe than `work` is waiting."""
         return work not in self._suspects or self._suspects.issuperset(self._waiting)
 
     async def wait_change(self, timeout_s: float | None) -> None:
-        """Wait until the breaker's state changes, `timeout_s` seconds at most."""
-        await self._wait(timeout_s)
-
-    async def _wait(self, timeout_s: float | None) -> None:
-        changed = self._changed
-        try:
-            async with asyncio.timeout(timeout_s):
-                await changed.wait()
-        except TimeoutError:
-            pass
+        """Wait until the breaker's state changes, at most `timeout_s` seconds."""
+        await wait_for(self._changed, timeout_s)
 
     def success(self) -> None:
-        """Take note that the dependency answered as it should."""
+        """Record that the dependency answered."""
         self._last_success = self._clock()
         self._streak = self._throttles = 0
         self._suspects.clear()
@@ -167,7 +158,7 @@ class Breaker:
             self._wake()
 
     def fault(self, admission: Admission, reason: str, *, suspect: bool = False, throttled: bool = False) -> None:
-        """Take note of a fault; `suspect` if the receipt may be to blame, `throttled` if we are too fast."""
+        """Record a fault: `suspect` if the receipt may have caused it, `throttled` if our rate is too high."""
         self._streak += 1
         self._throttles = self._throttles + 1 if throttled else 0
         if suspect:
@@ -181,7 +172,7 @@ class Breaker:
             if admission.probe:
                 self._schedule_probe()
             return
-        if self._streak < self._policy.failures or (throttled and self._merely_too_fast()):
+        if self._streak < self._policy.failures or (throttled and self._only_too_fast()):
             return
         self.opened_at = self._clock()
         self.reason = reason
@@ -189,7 +180,7 @@ class Breaker:
         self._on_change(self)
         self._wake()
 
-    def _merely_too_fast(self) -> bool:
+    def _only_too_fast(self) -> bool:
         return self._throttles == self._streak and self._clock() - self._last_success < THROTTLE_PATIENCE_S
 
     def _schedule_probe(self) -> None:
@@ -199,6 +190,6 @@ class Breaker:
         self._next_probe = self._clock() + self._rng.uniform(grown / 2, grown)
 
     def _wake(self) -> None:
-        """Wake everybody who waits; each looks for himself whether it is his turn."""
+        """Wake all waiters; each checks whether it may go."""
         self._changed.set()
         self._changed = asyncio.Event()

@@ -1,6 +1,6 @@
-"""Whose fault it is: turns what an AWS client raises into what the caller does about it.
+"""Fault classification: turns an exception of an AWS client into one that tells the caller what to do.
 
-One rule for all: an exception that this module does not know is a bug and passes through unchanged.
+An exception that this module does not know is a bug, and passes through unchanged.
 """
 
 import asyncio
@@ -27,12 +27,12 @@ THROTTLES = frozenset(
         "TooManyRequestsException",
     }
 )
-"""Codes that ask for fewer calls. SageMaker sends ThrottlingException as HTTP 400
-(github.com/opensearch-project/ml-commons/issues/2429), so it is the code that counts, not the status."""
+"""Error codes that ask for fewer calls. SageMaker sends ThrottlingException as HTTP 400
+(github.com/opensearch-project/ml-commons/issues/2429), so the code decides, not the status."""
 
 NO_SUCH_BUCKET = frozenset({"NoSuchBucket", "InvalidBucketName"})
 NO_SUCH_OBJECT = NO_SUCH_BUCKET | {"NoSuchKey", "NoSuchVersion", "404", "405", "MethodNotAllowed", "InvalidArgument"}
-"""S3's answers for what is not there; 405 is a version that is a delete marker, InvalidArgument one that cannot be
+"""S3's codes for a missing object. 405: the version is a delete marker. InvalidArgument: the version id is malformed
 (docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, …/API/ErrorResponses.html)."""
 
 TRANSPORT = (
@@ -42,18 +42,18 @@ TRANSPORT = (
     ConnectionError,
     TimeoutError,
     asyncio.IncompleteReadError,
-    ResponseParserError,  # somebody between us and AWS has answered in its stead
+    ResponseParserError,  # a proxy answered instead of AWS
 )
 
 
 class SuspectFault(DependencyFault):
-    """A fault that may be this receipt's doing as well as the dependency's: two receipts with it are an outage."""
+    """A fault that either the receipt or the dependency may have caused. If two receipts meet it, it is an outage."""
 
 
 def classify(dependency: str, error: Exception) -> Exception:
     """Return the error of `worker.errors` that `error`, raised by a call of `dependency`, stands for.
 
-    `dependency` is "s3", "sqs", "dynamodb" or "sagemaker". What cannot be classified is returned as it is.
+    `dependency` is "s3", "sqs", "dynamodb" or "sagemaker". An unknown exception is returned unchanged.
     """
     if isinstance(error, ReceiptsError):
         return error
@@ -72,7 +72,7 @@ def classify(dependency: str, error: Exception) -> Exception:
 
 
 def _timeout(dependency: str, detail: str) -> DependencyFault:
-    """Return the fault of a call that took too long; an endpoint's may be one receipt's doing: a model without end."""
+    """Return the fault of a call that timed out. One receipt can cause it: the model may generate without end."""
     kind = SuspectFault if dependency == "sagemaker" and "Connect" not in detail else DependencyFault
     return kind(dependency, "timeout", detail)
 
@@ -93,14 +93,13 @@ def _client_error(dependency: str, error: ClientError) -> Exception:
     if code == "RequestTimeout":
         return DependencyFault(dependency, "timeout", code)
     if dependency == "s3":
-        # One object's policy or key can forbid it while all others are well.
+        # The policy or the encryption key of one object can forbid access while all others work.
         return SuspectFault(dependency, "access_denied" if status == 403 else "refused", code)
     if dependency == "sagemaker" and code == "ValidationError" and "not found" not in _message(error).lower():
-        return Failed("endpoint_refused", "the endpoint does not take this request")
+        return Failed("endpoint_refused", "the endpoint does not accept this request")
     if dependency == "dynamodb" and code == "ValidationException":
-        return Failed("unstorable", "DynamoDB does not take this record")
-    # What is left says that the deployment is wrong (a missing permission, table or endpoint): nothing that waiting for
-    # a person to mend it would lose.
+        return Failed("unstorable", "DynamoDB does not accept this record")
+    # The rest means a wrong deployment (a missing permission, table or endpoint): work waits until a person fixes it.
     return DependencyFault(dependency, "misconfigured", code)
 
 
@@ -109,17 +108,17 @@ def _message(error: ClientError) -> str:
 
 
 def _model_error(dependency: str, response: Any) -> Exception:
-    """Tell whose fault a ModelError is by the container's own status.
+    """Classify a ModelError by the status that the container returned.
 
-    4xx is the receipt's; 5xx is the endpoint's, and so is 0, which is what an answer that takes longer than 60 s
-    becomes (github.com/aws/amazon-sagemaker-examples/issues/799).
+    4xx blames the receipt, 5xx the endpoint, and so does 0: SageMaker reports so an answer that took longer than
+    60 s (github.com/aws/amazon-sagemaker-examples/issues/799).
     """
     original = _original_status(response)
     if original == 429:
         return Throttled(dependency, "throttled", "ModelError 429")
     if original == 503:
         return DependencyFault(dependency, "model_unavailable", f"status {original}")
-    if original in {502, 504}:  # what a container's own proxy says while its server is down, or has just died of this
+    if original in {502, 504}:  # the container's proxy: its server is down, or this receipt crashed it
         return SuspectFault(dependency, "model_unavailable", f"status {original}")
     if 400 <= original < 500 and original != 408:
         return Failed("model_refused", f"the model answered with status {original}")

@@ -1,8 +1,8 @@
 """Possible duplicates: the same bytes under another key, or the same purchase in another picture.
 
-A purchase is the same where merchant, day and total are, and the receipt's number or the card's last four digits. One
-query of an index answers it. Indexes lag behind by moments, so that two pictures that are stored at the very same time
-may not see each other; whichever is looked at next does.
+Two pictures show the same purchase if merchant, day and total are equal, and the receipt number or the last four card
+digits. One query of an index finds them. Indexes are eventually consistent, so two pictures that are stored at the same
+moment may not find each other; a later write of either does.
 """
 
 from collections.abc import Iterable
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
 
 MOST_CANDIDATES: Final = 200
-"""Records of one merchant's day that are looked at for one receipt, at most."""
+"""Records of one merchant and day that are compared with one receipt, at most."""
 
 
 def find_duplicate(record: Record, candidates: Iterable[Row]) -> str | None:
     """Return the document that `record` may be a duplicate of, or None.
 
-    Of several it is the one uploaded first. A document that counts as a duplicate of this one is none for it, so that
-    of two only one is marked.
+    If there are several, it is the one that was uploaded first. A document that is marked as a duplicate of this one
+    does not count, so that only one of two is marked.
     """
     alike = [
         row
@@ -57,17 +57,16 @@ def _same_purchase(receipt: Receipt | None, row: Row) -> bool:
 
 
 class Duplicates:
-    """Looks possible duplicates up."""
+    """Looks up possible duplicates."""
 
     def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
         self._dynamodb = dynamodb
         self._table = table
 
     async def lookup(self, record: Record) -> str | None:
-        """Return the document that `record` may be a duplicate of, by one query at most, or None.
+        """Return the document that `record` may be a duplicate of, or None; this takes at most one query.
 
-        The bytes are the same too where the purchase is, since one model read both: so by content is asked only where
-        merchant, day or total are missing.
+        Equal bytes give equal merchant, day and total. The query is by content only if one of those is missing.
         """
         if record.status not in ("extracted", "needs_review"):
             return None

@@ -1,36 +1,23 @@
-"""Waiting for the records of uploads that somebody has just made."""
+"""Waiting for the records of uploads that have just been made."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from worker.aws.uploads import Uploaded
 from worker.receipts.record import Record
-from worker.results.attributes import from_attributes
-from worker.results.rows import from_item
+from worker.results.query import Results
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
 
-BATCH: Final = 100
-"""Most keys of one BatchGetItem (docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html)."""
 LOOK_S: Final = 0.3
+"""Pause between two reads of the table, seconds."""
 
 
 async def records(dynamodb: "DynamoDBClient", table: str, documents: Iterable[str]) -> dict[str, Record]:
-    """Return the records of `documents` that there are now, by document."""
-    wanted = list(documents)
-    found: dict[str, Record] = {}
-    for start in range(0, len(wanted), BATCH):
-        asked: Any = {table: {"Keys": [{"document": {"S": name}} for name in wanted[start : start + BATCH]]}}
-        while asked:  # what did not fit into one answer of 16 MB is asked for again
-            answer = await dynamodb.batch_get_item(RequestItems=asked)
-            for attributes in answer["Responses"].get(table, []):
-                item = from_attributes(attributes)
-                if "status" in item:
-                    found[item["document"]] = from_item(item)
-            asked = answer.get("UnprocessedKeys")
-    return found
+    """Return the records of `documents` that exist now, by document."""
+    return await Results(dynamodb, table).get_many(documents)
 
 
 async def wait_for(
@@ -41,17 +28,17 @@ async def wait_for(
     look_s: float = LOOK_S,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncIterator[tuple[Uploaded, Record]]:
-    """Yield each upload with its record as soon as it is there, looking every `look_s` seconds until all are."""
-    open_uploads = list(uploads)
-    while open_uploads:
-        there = await records(dynamodb, table, {upload.document for upload in open_uploads})
+    """Yield each upload with its record as soon as the record exists; read the table every `look_s` seconds."""
+    missing = list(uploads)
+    while missing:
+        found = await records(dynamodb, table, {upload.document for upload in missing})
         left = []
-        for upload in open_uploads:
-            record = there.get(upload.document)
+        for upload in missing:
+            record = found.get(upload.document)
             if record and upload.answered_by(record):
                 yield upload, record
             else:
                 left.append(upload)
-        open_uploads = left
-        if open_uploads:
+        missing = left
+        if missing:
             await sleep(look_s)

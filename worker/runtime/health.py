@@ -1,4 +1,4 @@
-"""`/health`, `/ready` and `/metrics`: whether the worker lives, whether what it needs is there, what it has done."""
+"""`/health`, `/ready` and `/metrics`: whether the worker polls, whether its dependencies work, and its metrics."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,24 +14,24 @@ from worker.telemetry import Telemetry
 
 @dataclass(frozen=True, kw_only=True)
 class Vitals:
-    """What health looks at; times are on `clock`, seconds."""
+    """The sources of the health report; times are on `clock`, in seconds."""
 
     clock: Callable[[], float]
     last_progress: Callable[[], float]
-    """When the poller last did what it should."""
+    """Time at which the poller last polled, or waited for a known reason."""
     poll_limit_s: float
-    """Time without progress after which the poller counts as stuck."""
+    """Seconds without progress after which the poller counts as stuck."""
     breakers: Sequence[Breaker]
     in_flight: Callable[[], int]
     limit: Callable[[], int]
     stopping: Callable[[], bool]
 
     def alive(self) -> bool:
-        """Tell whether the poller polls as it should; that this answers at all shows that the loop ticks."""
+        """Return whether the poller makes progress. The answer itself shows that the event loop runs."""
         return self.stopping() or self.clock() - self.last_progress() < self.poll_limit_s
 
     def report(self) -> dict[str, Any]:
-        """Return what a person or a load balancer wants to know."""
+        """Return the report, for people and load balancers."""
         now = self.clock()
         return {
             "status": "stopping" if self.stopping() else "ok" if self.alive() else "stuck",
@@ -55,14 +55,14 @@ def _breaker(breaker: Breaker, now: float) -> dict[str, Any]:
 
 
 def add_routes(app: web.Application, vitals: Vitals, telemetry: Telemetry) -> None:
-    """Serve health under `app`."""
+    """Add the three routes to `app`."""
 
     async def health(_: web.Request) -> web.Response:
         return web.json_response(vitals.report(), status=200 if vitals.alive() else 503)
 
     async def ready(_: web.Request) -> web.Response:
-        well = vitals.alive() and not vitals.stopping() and not any(breaker.open for breaker in vitals.breakers)
-        return web.json_response(vitals.report() | {"ready": well}, status=200 if well else 503)
+        is_ready = vitals.alive() and not vitals.stopping() and not any(breaker.open for breaker in vitals.breakers)
+        return web.json_response(vitals.report() | {"ready": is_ready}, status=200 if is_ready else 503)
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=telemetry.prometheus(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,6 +1,6 @@
-"""The health check of a container: asks the worker beside it how it is.
+"""The health check of a container: asks the worker in the same container.
 
-It runs every few seconds on the worker's own share of a CPU, so it imports next to nothing.
+It runs every few seconds on the worker's share of a CPU, so it imports almost nothing.
 """
 
 import http.client
@@ -11,13 +11,13 @@ from typing import Final
 PORT: Final = "RECEIPTS_HTTP_PORT"
 DEFAULT_PORT: Final = "8000"
 TIMEOUT_S: Final = 4.0
-"""Less than the five seconds after which ECS and Docker give up, so that the sentence still comes."""
+"""Seconds; less than the five after which ECS and Docker give up, so that the message is still printed."""
 
 
 def check(port: str, *, timeout_s: float = TIMEOUT_S) -> tuple[bool, str]:
-    """Ask the worker at `port` of this machine; return whether it is well, and what it or the attempt said."""
+    """Ask the worker at `port` of this machine; return whether it is healthy, and its report or the error."""
     if not port.isdecimal() or not 0 < int(port) < 65_536:
-        return False, f"{PORT} must name the worker's port, got {port!r}"
+        return False, f"{PORT} must be the port of the worker, not {port!r}"
     connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=timeout_s)
     try:
         connection.request("GET", "/health")
@@ -30,10 +30,10 @@ def check(port: str, *, timeout_s: float = TIMEOUT_S) -> tuple[bool, str]:
 
 
 def main() -> int:
-    """Print what the worker says; return 0 if it is well, else 1."""
-    well, said = check(os.environ.get(PORT) or DEFAULT_PORT)
-    print(said, file=sys.stdout if well else sys.stderr)  # Docker keeps it with the container's state
-    return 0 if well else 1
+    """Print the report; return 0 if the worker is healthy, else 1."""
+    healthy, report = check(os.environ.get(PORT) or DEFAULT_PORT)
+    print(report, file=sys.stdout if healthy else sys.stderr)  # Docker keeps it in the state of the container
+    return 0 if healthy else 1
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""ECS task protection: a scale-in never takes a task that is working.
+"""ECS task protection: a scale-in never stops a task that is working.
 
-The agent is called on the edges only, from idle to busy and back, and once in a while to renew; a call that fails
-costs nothing but the protection. A protected task gets no SIGTERM on scale-in or deployment, so protection ends soon
-after the work does (docs.aws.amazon.com/AmazonECS/latest/developerguide/task-scale-in-protection-endpoint.html).
+The agent is called when the task becomes busy or idle, and to renew the protection. If a call fails, only the
+protection is lost. A protected task gets no SIGTERM on scale-in or deployment, so the protection ends soon after the
+work (docs.aws.amazon.com/AmazonECS/latest/developerguide/task-scale-in-protection-endpoint.html).
 """
 
 import asyncio
@@ -13,21 +13,23 @@ from collections.abc import Callable
 import aiohttp
 import structlog
 
+from worker.resilience.sync import wait_for
+
 log = structlog.get_logger(__name__)
 
 EXPIRES_MINUTES = 10
-"""A protection that is not renewed ends by itself, so that a task which hangs can be taken (1 to 2,880 minutes)."""
+"""Minutes after which a protection ends unless it is renewed, so that ECS can stop a task that hangs (1 to 2,880)."""
 RENEW_S = 240.0
 IDLE_S = 5.0
-"""So long without work before protection is given up: queues often pause for a moment."""
+"""Seconds without work after which the protection is given up: queues often pause for a moment."""
 TIMEOUT_S = 5.0
 FAREWELL_S = 0.5
-"""Time for the last call: an agent that hangs must not hold up the end of the task."""
+"""Time limit for the last call, seconds: an agent that hangs must not delay the end of the task."""
 RETRY_S = 10.0
 
 
 def agent_url() -> str | None:
-    """Return the address of ECS's agent, or None where there is none."""
+    """Return the URL of the ECS agent, or None outside ECS."""
     uri = os.environ.get("ECS_AGENT_URI")
     return f"{uri.rstrip('/')}/task-protection/v1/state" if uri else None
 
@@ -39,22 +41,22 @@ class TaskProtection:
         self._url = url
         self._clock = clock
         self._busy = False
-        self._protected = False  # or may be: a call that was not answered may have been heard
+        self._protected = False  # also True after a call without an answer: the agent may have received it
         self._renew_at = 0.0
         self._changed = asyncio.Event()
 
     def busy(self, in_flight: int) -> None:
-        """Take note of how many messages are in flight."""
+        """Record the number of messages in flight."""
         if (in_flight > 0) != self._busy:
             self._busy = in_flight > 0
             self._changed.set()
 
     async def run(self) -> None:
-        """Follow the edges for ever; cancelled at the end, when protection is given up."""
+        """Call the agent on each change until cancelled; then give up the protection."""
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session:
             try:
                 while True:
-                    self._changed.clear()  # before the step: an edge during its call must not be missed
+                    self._changed.clear()  # before the step, so that a change during its call is not missed
                     pause = await self._step(session)
                     await self._pause(pause)
             finally:
@@ -64,7 +66,7 @@ class TaskProtection:
                             await self._put(session, protect=False)
 
     async def _step(self, session: aiohttp.ClientSession) -> float | None:
-        """Bring the agent up to date; return after how many seconds to look again, None for not before an edge."""
+        """Update the agent; return the seconds until the next step, or None to wait for a change."""
         if self._busy:
             if not self._protected or self._clock() >= self._renew_at:
                 done = await self._put(session, protect=True)
@@ -81,14 +83,10 @@ class TaskProtection:
         return not self._busy
 
     async def _pause(self, seconds: float | None) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
-        except TimeoutError:
-            pass
+        await wait_for(self._changed, seconds)
 
     async def _put(self, session: aiohttp.ClientSession, *, protect: bool) -> bool | None:
-        """Tell the agent; return whether it did as told, None where it did not say."""
+        """Call the agent; return whether it accepted, or None if it did not say."""
         body: dict[str, object] = {"ProtectionEnabled": protect}
         if protect:
             body["ExpiresInMinutes"] = EXPIRES_MINUTES

@@ -25,6 +25,8 @@ from worker.resilience.dependency import Dependency, RetryPolicy
 from worker.resilience.faults import SuspectFault
 
 HOUR_S = 3_600.0
+NEVER_BACK = SettlementPolicy(backoff_base_s=1e6, backoff_cap_s=1e6)
+"""A failed message does not return within a test."""
 Work = Callable[[Received, Lease], Awaitable[Outcome]]
 
 
@@ -35,7 +37,7 @@ class Watcher:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     done_at: dict[str, float] = field(default_factory=dict)
 
-    def received(self, requested: int, got: int) -> None: ...
+    def received(self) -> None: ...
 
     def busy(self, in_flight: int) -> None: ...
 
@@ -61,12 +63,18 @@ def dependency(name: str) -> Dependency:
 
 @asynccontextmanager
 async def consuming(
-    work: Work, *, slots: int = 20, sqs: Dependency | None = None, queue: MemoryQueue | None = None, **dependencies: Any
+    work: Work,
+    *,
+    slots: int = 20,
+    sqs: Dependency | None = None,
+    queue: MemoryQueue | None = None,
+    settlement: SettlementPolicy | None = None,
+    **dependencies: Any,
 ) -> AsyncIterator[Bench]:
     """Run a consumer as the worker wires it until the block is left; it must end cleanly."""
     queue = queue or MemoryQueue(call_s=0.005)
     leases = LeaseKeeper(queue, LeasePolicy(), clock=virtual.now)
-    settler = Settler(queue, SettlementPolicy())
+    settler = Settler(queue, settlement or SettlementPolicy())
     watcher = Watcher()
     consumer = Consumer(
         queue,
@@ -95,7 +103,7 @@ async def until(condition: Callable[[], object], *, within_s: float = 2 * HOUR_S
     """Wait until `condition` holds."""
     async with asyncio.timeout(within_s):
         while not condition():
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
 
 
 def fifo_s(durations: list[float], slots: int) -> float:
@@ -116,7 +124,7 @@ def test_a_slow_receipt_holds_up_nobody() -> None:
 
     async def main() -> float:
         async with consuming(work, slots=20) as bench:
-            bench.queue.send(*(str(number) for number in range(100)))
+            bench.queue.put(*(str(number) for number in range(100)))
             await until(lambda: len(bench.watcher.outcomes) == 100)
             return max(bench.watcher.done_at.values())
 
@@ -135,7 +143,7 @@ def test_the_fleet_of_slots_is_refilled_in_any_order(seed: int) -> None:
 
     async def main() -> float:
         async with consuming(work, slots=20) as bench:
-            bench.queue.send(*(str(number) for number in range(100)))
+            bench.queue.put(*(str(number) for number in range(100)))
             await until(lambda: len(bench.watcher.outcomes) == 100)
             return max(bench.watcher.done_at.values())
 
@@ -167,7 +175,7 @@ def test_no_call_is_made_while_no_permit_is_free() -> None:
 
     async def main() -> list[float]:
         async with consuming(work, slots=2) as bench:
-            bench.queue.send("a", "b", "c")
+            bench.queue.put("a", "b", "c")
             await until(lambda: bench.consumer.in_flight == 2)
             since = virtual.now()
             await asyncio.sleep(15)
@@ -195,7 +203,7 @@ def test_an_hour_of_outage_uses_up_no_receive(slots: int) -> None:
             return Done()
 
         async with consuming(work, slots=slots, s3=s3) as bench:
-            bench.queue.send(*(str(number) for number in range(100)))
+            bench.queue.put(*(str(number) for number in range(100)))
             await asyncio.sleep(HOUR_S)
             assert bench.watcher.outcomes == {}
             assert bench.consumer.in_flight <= slots
@@ -229,11 +237,11 @@ def test_an_outage_that_a_few_suspects_live_through_ends() -> None:
             try:
                 await model.call(invoke, work=received.body)
             except DependencyFault as fault:
-                return Retry(fault.reason, after_s=HOUR_S)
+                return Retry(fault.reason)
             return Done()
 
-        async with consuming(work, slots=8, sagemaker=model) as bench:
-            bench.queue.send("poison-1", "poison-2", "poison-3", *(str(number) for number in range(20)))
+        async with consuming(work, slots=8, settlement=NEVER_BACK, sagemaker=model) as bench:
+            bench.queue.put("poison-1", "poison-2", "poison-3", *(str(number) for number in range(20)))
             await asyncio.sleep(600)
             state["down"] = False
             await until(lambda: len(bench.queue.deleted) == 20, within_s=120)
@@ -258,15 +266,15 @@ def test_receipts_that_the_model_never_takes_hold_up_nobody(poison: int) -> None
             try:
                 await model.call(invoke, work=received.body)
             except DependencyFault as fault:
-                return Retry(fault.reason, after_s=HOUR_S)
+                return Retry(fault.reason)
             return Done()
 
-        async with consuming(work, slots=8, sagemaker=model) as bench:
-            bench.queue.send(*(f"poison-{number}" for number in range(poison)))
+        async with consuming(work, slots=8, settlement=NEVER_BACK, sagemaker=model) as bench:
+            bench.queue.put(*(f"poison-{number}" for number in range(poison)))
             await asyncio.sleep(600)
             assert bench.watcher.outcomes == {}  # nobody has shown yet that the model is well
             came = virtual.now()
-            bench.queue.send("good")
+            bench.queue.put("good")
             await until(lambda: "good" in bench.watcher.done_at)
             return bench.watcher.done_at["good"] - came
 
@@ -292,14 +300,14 @@ def test_copies_of_a_receipt_that_the_model_never_takes_hold_up_nobody(*, waits_
                 async with held:
                     await model.call(invoke, work=received.body)
             except DependencyFault as fault:
-                return Retry(fault.reason, after_s=HOUR_S)
+                return Retry(fault.reason)
             return Done()
 
-        async with consuming(work, slots=8, sagemaker=model) as bench:
-            bench.queue.send("poison", "poison", "poison")
+        async with consuming(work, slots=8, settlement=NEVER_BACK, sagemaker=model) as bench:
+            bench.queue.put("poison", "poison", "poison")
             await asyncio.sleep(600)
             came = virtual.now()
-            bench.queue.send("good")
+            bench.queue.put("good")
             await until(lambda: "good" in bench.watcher.done_at)
             return bench.watcher.done_at["good"] - came
 
@@ -321,7 +329,7 @@ def test_receives_that_fail_do_not_end_the_worker() -> None:
 
     async def main() -> list[str]:
         async with consuming(work, queue=MemoryQueue(call_s=0.005, fails=fails)) as bench:
-            bench.queue.send(*(str(number) for number in range(50)))
+            bench.queue.put(*(str(number) for number in range(50)))
             await until(lambda: len(bench.queue.deleted) == 50)
             return bench.queue.deleted
 
@@ -361,7 +369,7 @@ def test_a_receive_that_runs_out_of_tries_counts_as_empty() -> None:
 
         queue = MemoryQueue(call_s=0.005, fails=lambda _: ConnectionError() if failing else None)
         async with consuming(work, queue=queue, sqs=impatient) as bench:
-            queue.send("a")
+            queue.put("a")
             await asyncio.sleep(10)
             failing = False
             await until(lambda: queue.deleted)
@@ -393,7 +401,7 @@ def test_a_worker_that_dies_does_not_wait_for_its_messages() -> None:
             watcher=Watcher(),
             clock=virtual.now,
         )
-        queue.send("a", "b")
+        queue.put("a", "b")
         running = asyncio.create_task(consumer.run())
         await until(lambda: consumer.in_flight == 2)
         running.cancel()

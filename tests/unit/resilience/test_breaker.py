@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.virtual import now, virtual
-from worker.resilience.breaker import THROTTLE_PATIENCE_S, WITNESS_PATIENCE_S, Admission, Breaker, BreakerPolicy
+from worker.resilience.breaker import PROBE_PATIENCE_S, THROTTLE_PATIENCE_S, Admission, Breaker, BreakerPolicy
 
 POLICY = BreakerPolicy(failures=3, probe_s=4.0)
 
@@ -145,7 +145,7 @@ async def test_it_asks_for_work_only_where_work_would_help() -> None:
     tested = breaker()
 
     def wanted() -> list[bool]:
-        return [tested.wants_work(in_flight, newest=now()) for in_flight in (0, 1, 2)]
+        return [tested.wants_probe(in_flight, newest=now()) for in_flight in (0, 1, 2)]
 
     assert wanted() == [False, False, False]
     for _ in range(POLICY.failures):
@@ -155,7 +155,7 @@ async def test_it_asks_for_work_only_where_work_would_help() -> None:
     assert wanted() == [True, True, False]
     waiter = asyncio.create_task(Service(tested).call("c"))
     await asyncio.sleep(0)
-    assert not tested.wants_work(1, newest=now())
+    assert not tested.wants_probe(1, newest=now())
     waiter.cancel()
 
 
@@ -166,15 +166,15 @@ async def test_suspects_get_a_witness_when_nobody_else_has_come_for_a_while() ->
     for _ in range(POLICY.failures):
         tested.fault(Admission(probe=False, work="a"), "model_error", suspect=True)
     came = now()
-    await asyncio.sleep(WITNESS_PATIENCE_S - 1)
-    assert not tested.wants_witness(2, newest=came)
+    await asyncio.sleep(PROBE_PATIENCE_S - 1)
+    assert not tested.wants_extra_probe(2, newest=came)
     await asyncio.sleep(1)
-    assert tested.wants_witness(2, newest=came)
-    assert not tested.wants_witness(2, newest=now())
+    assert tested.wants_extra_probe(2, newest=came)
+    assert not tested.wants_extra_probe(2, newest=now())
     tested.fault(Admission(probe=True, work="b"), "model_error", suspect=True)
-    assert not tested.wants_witness(3, newest=came)
+    assert not tested.wants_extra_probe(3, newest=came)
     tested.success()
-    assert not tested.wants_witness(0, newest=came)
+    assert not tested.wants_extra_probe(0, newest=came)
 
 
 @pytest.mark.parametrize(("failures", "probe_s"), [(0, 1.0), (1, 0.0)])

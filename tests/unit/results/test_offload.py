@@ -10,8 +10,8 @@ from worker.receipts.receipt import Item, Reading, Receipt, Tax
 from worker.receipts.record import ModelIdentity
 from worker.resilience.breaker import Breaker, BreakerPolicy
 from worker.resilience.dependency import Dependency, RetryPolicy
+from worker.results.answer import Answer
 from worker.results.offload import MOST_BYTES, Offload
-from worker.results.store import Answer
 
 
 class Bucket:
