@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format chaos bench browser images smoke infra checkov calibrate figures evaluate lock clean
+.PHONY: help install run test unit check format chaos bench browser images smoke infra checkov calibrate figures evaluate lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ JOBS ?= 4
 TESTS = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 test: $(VENV)/.dev ## run the tests (ARGS="…" for pytest, JOBS=0 for one after the other)
 	@$(TESTS) $(ARGS)
+
+unit: $(VENV)/.dev ## run the tests without I/O, about a minute (ARGS="…" for pytest)
+	@$(BIN)/python -m pytest tests/unit --numprocesses 2 $(ARGS)
 
 browser: $(VENV)/.dev ## use the console in Chromium (apt-get install chromium): screenshots in build/screenshots
 	@$(BIN)/python -m pytest tests/browser $(ARGS)

@@ -1,7 +1,34 @@
-"""What holds for every test."""
+"""What holds for every test of the project."""
 
+import os
+import subprocess
+import sys
+import uuid
+
+import pytest
 from hypothesis import HealthCheck, settings
 
-# On top of the profile that is in force, hypothesis's own for CI included: no test fails because a machine is busy.
+from tests.support import reaper
+
+# On top of the active profile, hypothesis's own for CI included: no test fails because a machine is busy.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the process that ends what a run leaves behind, even if the run is killed."""
+    if "PYTEST_XDIST_WORKER" in os.environ or reaper.MARK in os.environ:
+        return  # a part of a run, which inherits its mark
+    mark = uuid.uuid4().hex
+    watching = subprocess.Popen(
+        [sys.executable, "-I", "-S", reaper.__file__, mark], stdin=subprocess.PIPE, start_new_session=True
+    )
+    os.environ[reaper.MARK] = mark
+
+    def run_is_over() -> None:
+        os.environ.pop(reaper.MARK, None)
+        assert watching.stdin
+        watching.stdin.close()
+        watching.wait()
+
+    config.add_cleanup(run_is_over)

@@ -8,7 +8,7 @@ from typing import Final
 
 ROOT = Path(__file__).parents[2]
 BANNED: Final = {
-    r"(?<![Tt]here )\b(?:is|are|was|were) no (?!longer\b|(?:more|less|later|larger|smaller) than\b)\w+": "negate the verb",
+    r"(?<!here )\b(?:is|are|was|were) no (?!longer\b|(?:more|less|later|larger|smaller) than\b)\w+": "negate the verb",
     r"\banew\b": "again, or from scratch",
     r"\bso long\b(?! as)": "name the time",
     r"\bof late\b": "recently",

@@ -35,7 +35,7 @@ from worker.runtime.job import RecordMaker
 from worker.runtime.message import MessageHandler
 from worker.runtime.observability import DependencyReporter, MessageReporter
 from worker.runtime.pipeline import Pipeline, Stages
-from worker.runtime.protection import TaskProtection, agent_url
+from worker.runtime.protection import Agent, TaskProtection, agent_url
 from worker.settings import Settings
 from worker.telemetry import Telemetry
 
@@ -154,7 +154,7 @@ def build(
         on_unsettled=lambda _: telemetry.count("Unsettled"),
     )
     url = agent_url()
-    protection = TaskProtection(url, clock=clocks.monotonic) if url and settings.protection else None
+    protection = TaskProtection(Agent(url), clock=clocks.monotonic) if url and settings.protection else None
     permits = Permits(settings.max_in_flight)
     consumer = Consumer(
         queue,

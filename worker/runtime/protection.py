@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable
+from typing import Self
 
 import aiohttp
 import structlog
@@ -34,11 +35,43 @@ def agent_url() -> str | None:
     return f"{uri.rstrip('/')}/task-protection/v1/state" if uri else None
 
 
-class TaskProtection:
-    """Keeps the task protected while it is busy."""
+class Agent:
+    """The ECS agent. Use it as an async context manager."""
 
-    def __init__(self, url: str, *, clock: Callable[[], float]) -> None:
+    def __init__(self, url: str) -> None:
         self._url = url
+        self._session: aiohttp.ClientSession
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def protect(self, *, on: bool) -> bool | None:
+        """Switch the protection on or off; return whether the agent accepted, or None if it did not say."""
+        body: dict[str, object] = {"ProtectionEnabled": on}
+        if on:
+            body["ExpiresInMinutes"] = EXPIRES_MINUTES
+        try:
+            async with self._session.put(self._url, json=body) as reply:
+                if 400 <= reply.status < 500:
+                    log.warning("protection.refused", status=reply.status)
+                    return False
+                if reply.status == 200 and "protection" in await reply.json(content_type=None):
+                    return True
+                log.warning("protection.not_answered", status=reply.status)
+        except (aiohttp.ClientError, TimeoutError, ValueError, TypeError) as error:
+            log.warning("protection.failed", error=type(error).__name__)
+        return None
+
+
+class TaskProtection:
+    """Keeps the task protected while messages are in flight."""
+
+    def __init__(self, agent: Agent, *, clock: Callable[[], float]) -> None:
+        self._agent = agent
         self._clock = clock
         self._busy = False
         self._protected = False  # also True after a call without an answer: the agent may have received it
@@ -53,51 +86,31 @@ class TaskProtection:
 
     async def run(self) -> None:
         """Call the agent on each change until cancelled; then give up the protection."""
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session:
+        async with self._agent:
             try:
                 while True:
                     self._changed.clear()  # before the step, so that a change during its call is not missed
-                    pause = await self._step(session)
-                    await self._pause(pause)
+                    pause = await self._step()
+                    await wait_for(self._changed, pause)
             finally:
                 if self._protected:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(FAREWELL_S):
-                            await self._put(session, protect=False)
+                            await self._agent.protect(on=False)
 
-    async def _step(self, session: aiohttp.ClientSession) -> float | None:
+    async def _step(self) -> float | None:
         """Update the agent; return the seconds until the next step, or None to wait for a change."""
         if self._busy:
             if not self._protected or self._clock() >= self._renew_at:
-                done = await self._put(session, protect=True)
-                self._protected = self._protected or done is not False
-                self._renew_at = self._clock() + (RENEW_S if done else RETRY_S)
+                accepted = await self._agent.protect(on=True)
+                self._protected = self._protected or accepted is not False
+                self._renew_at = self._clock() + (RENEW_S if accepted else RETRY_S)
             return max(0.0, self._renew_at - self._clock())
         if self._protected:
-            await self._pause(IDLE_S)
-            if self._still_idle() and await self._put(session, protect=False):
+            await wait_for(self._changed, IDLE_S)
+            if self._still_idle() and await self._agent.protect(on=False):
                 self._protected = False
         return RETRY_S if self._protected else None
 
     def _still_idle(self) -> bool:
         return not self._busy
-
-    async def _pause(self, seconds: float | None) -> None:
-        await wait_for(self._changed, seconds)
-
-    async def _put(self, session: aiohttp.ClientSession, *, protect: bool) -> bool | None:
-        """Call the agent; return whether it accepted, or None if it did not say."""
-        body: dict[str, object] = {"ProtectionEnabled": protect}
-        if protect:
-            body["ExpiresInMinutes"] = EXPIRES_MINUTES
-        try:
-            async with session.put(self._url, json=body) as reply:
-                if 400 <= reply.status < 500:
-                    log.warning("protection.refused", status=reply.status)
-                    return False
-                if reply.status == 200 and "protection" in await reply.json(content_type=None):
-                    return True
-                log.warning("protection.not_answered", status=reply.status)
-        except (aiohttp.ClientError, TimeoutError, ValueError, TypeError) as error:
-            log.warning("protection.failed", error=type(error).__name__)
-        return None

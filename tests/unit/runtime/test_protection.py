@@ -1,143 +1,189 @@
-"""Task protection, against an agent that is really listening."""
+"""Task protection: its decisions in virtual time, and its calls against an agent that listens."""
 
 import asyncio
-import time
+import itertools
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self, cast
 
 import pytest
 from aiohttp import web
 
+from tests.support.virtual import now, virtual
 from worker.runtime import protection
-from worker.runtime.protection import TaskProtection
+from worker.runtime.protection import EXPIRES_MINUTES, IDLE_S, RENEW_S, RETRY_S, Agent, TaskProtection
 
 
 @dataclass
-class Agent:
-    """ECS's agent: keeps what it was told."""
+class FakeAgent:
+    """An agent that records its calls; `accepts` is its answer to each."""
 
-    url: str = ""
-    told: list[dict[str, Any]] = field(default_factory=list)
-    answer_s: float = 0.0
-    refuse: bool = False
-    broken: bool = False
-    """Do as told, and answer with a 500."""
+    accepts: bool | None = True
+    call_s: float = 0.0
+    calls: list[tuple[float, bool]] = field(default_factory=list)
 
-    async def put(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        await asyncio.sleep(self.answer_s)
-        if self.broken:
-            self.told.append(body)
-            return web.Response(status=500, text="no")
-        if self.refuse:
-            return web.json_response({"error": {"Code": "AccessDeniedException"}}, status=400)
-        self.told.append(body)
-        return web.json_response({"protection": {"ProtectionEnabled": body["ProtectionEnabled"]}})
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def protect(self, *, on: bool) -> bool | None:
+        await asyncio.sleep(self.call_s)
+        self.calls.append((now(), on))
+        return self.accepts
 
     @property
-    def protected(self) -> list[bool]:
-        return [body["ProtectionEnabled"] for body in self.told]
+    def switched(self) -> list[bool]:
+        return [on for _, on in self.calls]
 
 
-@pytest.fixture
-async def agent(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Agent]:
-    monkeypatch.setattr(protection, "IDLE_S", 0.05)
-    monkeypatch.setattr(protection, "RETRY_S", 0.05)
-    agent = Agent()
+@asynccontextmanager
+async def protecting(agent: FakeAgent) -> AsyncIterator[TaskProtection]:
+    """Run task protection until the block ends."""
+    tested = TaskProtection(cast("Agent", agent), clock=now)
+    running = asyncio.create_task(tested.run())
+    yield tested
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+@virtual
+async def test_the_agent_is_called_on_changes_only() -> None:
+    """The first message switches the protection on; idleness and the end of the worker switch it off."""
+    agent = FakeAgent()
+    async with protecting(agent) as tested:
+        for in_flight in (1, 2, 3, 2):
+            tested.busy(in_flight)
+            await asyncio.sleep(1)
+        assert agent.switched == [True]
+        tested.busy(0)
+        await asyncio.sleep(IDLE_S - 1)
+        assert agent.switched == [True]
+        await asyncio.sleep(2)
+        assert agent.switched == [True, False]
+        tested.busy(1)
+        await asyncio.sleep(1)
+    assert agent.switched == [True, False, True, False]
+
+
+@virtual
+async def test_a_pause_between_messages_keeps_the_protection() -> None:
+    """A queue that is empty for a moment costs no call."""
+    agent = FakeAgent()
+    async with protecting(agent) as tested:
+        for _ in range(10):
+            tested.busy(1)
+            await asyncio.sleep(1)
+            tested.busy(0)
+            await asyncio.sleep(IDLE_S - 1)
+        assert agent.switched == [True]
+
+
+@virtual
+async def test_the_protection_is_renewed_before_it_expires() -> None:
+    """A task that is busy for hours is protected all the time."""
+    agent = FakeAgent()
+    async with protecting(agent) as tested:
+        tested.busy(1)
+        await asyncio.sleep(4 * 3_600)
+    times = [at for at, on in agent.calls if on]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert max(gaps) <= RENEW_S + 1 < EXPIRES_MINUTES * 60
+
+
+@virtual
+async def test_a_change_during_a_call_is_not_missed() -> None:
+    """Work that starts while the protection is being switched off is protected too."""
+    agent = FakeAgent()
+    async with protecting(agent) as tested:
+        tested.busy(1)
+        await asyncio.sleep(1)
+        agent.call_s = 3
+        tested.busy(0)
+        await asyncio.sleep(IDLE_S + 1)  # the call that switches it off is running
+        tested.busy(1)
+        await asyncio.sleep(10)
+        assert agent.switched == [True, False, True]
+
+
+@virtual
+async def test_a_refusal_is_retried() -> None:
+    """A missing permission costs the protection only, until the permission is there."""
+    agent = FakeAgent(accepts=False)
+    async with protecting(agent) as tested:
+        tested.busy(1)
+        await asyncio.sleep(RETRY_S * 5.5)
+        assert agent.switched == [True] * 6
+        agent.accepts = True
+        await asyncio.sleep(RETRY_S)
+        assert agent.switched == [True] * 7
+        await asyncio.sleep(RETRY_S * 3)
+        assert agent.switched == [True] * 7
+
+
+@virtual
+async def test_an_uncertain_protection_is_switched_off() -> None:
+    """A call without an answer may have protected the task, so idleness switches it off."""
+    agent = FakeAgent(accepts=None)
+    async with protecting(agent) as tested:
+        tested.busy(1)
+        await asyncio.sleep(1)
+        agent.accepts = True
+        tested.busy(0)
+        await asyncio.sleep(IDLE_S + 1)
+        assert agent.switched[-1] is False
+
+
+@virtual
+async def test_an_agent_that_hangs_does_not_delay_the_end() -> None:
+    """The last call has a short time limit."""
+    agent = FakeAgent()
+    async with protecting(agent) as tested:
+        tested.busy(1)
+        await asyncio.sleep(1)
+        agent.call_s = 1_000
+        ends = now()
+    assert now() - ends < 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "accepted"),
+    [(200, {"protection": {}}, True), (400, {"error": {}}, False), (500, {}, None), (200, [], None), (200, {}, None)],
+)
+async def test_the_call_is_what_ecs_documents(
+    status: int, body: Any, *, accepted: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One PUT with the state and its expiry; the answer says whether the agent accepted."""
+    told: list[dict[str, Any]] = []
+
+    async def put(request: web.Request) -> web.Response:
+        told.append(await request.json())
+        return web.json_response(body, status=status)
+
     app = web.Application()
-    app.router.add_put("/task-protection/v1/state", agent.put)
+    app.router.add_put("/task-protection/v1/state", put)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     monkeypatch.setenv("ECS_AGENT_URI", f"http://127.0.0.1:{runner.addresses[0][1]}/")
-    agent.url = protection.agent_url() or ""
-    yield agent
+    async with Agent(protection.agent_url() or "") as agent:
+        assert await agent.protect(on=True) is accepted
+        assert await agent.protect(on=False) is accepted
+    assert told == [
+        {"ProtectionEnabled": True, "ExpiresInMinutes": EXPIRES_MINUTES},
+        {"ProtectionEnabled": False},
+    ]
     await runner.cleanup()
 
 
-async def until(agent: Agent, protected: list[bool]) -> None:
-    async with asyncio.timeout(10):
-        while agent.protected != protected:
-            await asyncio.sleep(0.01)
+async def test_an_agent_that_does_not_listen_does_not_say() -> None:
+    """A refused connection is an answer that is missing, not an error."""
+    async with Agent("http://127.0.0.1:9/") as agent:
+        assert await agent.protect(on=True) is None
 
 
-async def test_the_agent_hears_of_edges_only(agent: Agent) -> None:
-    """Busy protects once, however many messages there are; idle ends it; so does the end of the worker."""
-    guard = TaskProtection(agent.url, clock=time.monotonic)
-    running = asyncio.create_task(guard.run())
-    for in_flight in (1, 2, 3, 2):
-        guard.busy(in_flight)
-    await until(agent, [True])
-    assert 1 <= agent.told[0]["ExpiresInMinutes"] <= 2_880
-    guard.busy(0)
-    await until(agent, [True, False])
-    guard.busy(1)
-    await until(agent, [True, False, True])
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    assert agent.protected == [True, False, True, False]
-
-
-async def test_an_edge_during_a_call_is_not_missed(agent: Agent) -> None:
-    """Work that begins while the agent is being told of idleness is protected too."""
-    guard = TaskProtection(agent.url, clock=time.monotonic)
-    running = asyncio.create_task(guard.run())
-    guard.busy(1)
-    await until(agent, [True])
-    agent.answer_s = 0.3
-    guard.busy(0)
-    await asyncio.sleep(0.2)  # the call that ends protection is under way
-    guard.busy(1)
-    agent.answer_s = 0.0
-    await until(agent, [True, False, True])
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-
-
-async def test_a_refusal_is_tried_again_and_ends_nothing(agent: Agent) -> None:
-    """A missing permission costs the protection only, until it is there."""
-    agent.refuse = True
-    guard = TaskProtection(agent.url, clock=time.monotonic)
-    running = asyncio.create_task(guard.run())
-    guard.busy(1)
-    await asyncio.sleep(0.2)
-    assert not running.done()
-    agent.refuse = False
-    await until(agent, [True])
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-
-
-async def test_what_an_agent_heard_but_did_not_answer_is_taken_back(agent: Agent) -> None:
-    """A call whose answer is an error may have protected the task: idle ends that too."""
-    agent.broken = True
-    guard = TaskProtection(agent.url, clock=time.monotonic)
-    running = asyncio.create_task(guard.run())
-    guard.busy(1)
-    await until(agent, [True])
-    agent.broken = False
-    guard.busy(0)
-    await until(agent, [True, False])
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    assert agent.protected == [True, False]
-
-
-async def test_an_agent_that_hangs_does_not_hold_up_the_end(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last call is given up soon, long before its time-out."""
-    monkeypatch.setattr(protection, "TIMEOUT_S", 1_000.0)
-    guard = TaskProtection(agent.url, clock=time.monotonic)
-    running = asyncio.create_task(guard.run())
-    guard.busy(1)
-    await until(agent, [True])
-    agent.answer_s = 1_000.0
-    running.cancel()
-    done, _ = await asyncio.wait({running}, timeout=10)
-    assert done
-
-
-def test_without_an_agent_there_is_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Outside ECS nothing is protected."""
+def test_outside_ecs_there_is_no_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the variable that ECS sets, no protection is requested."""
     monkeypatch.delenv("ECS_AGENT_URI", raising=False)
     assert protection.agent_url() is None
