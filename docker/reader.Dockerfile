@@ -1,14 +1,14 @@
-# The embedded reader behind SageMaker's container contract: GET /ping and POST /invocations at port 8080.
+# The embedded reader with SageMaker's container contract: GET /ping and POST /invocations on port 8080.
 #   podman build --format docker -f docker/reader.Dockerfile -t receipts-reader .
 #   podman run -p 8080:8080 receipts-reader serve        # as SageMaker starts it
 # Pin the base for a release: --build-arg BASE=docker.io/library/python:3.11-slim-bookworm@sha256:…
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
 
-# What pip needs and makes.
+# Install the packages into /opt/receipts.
 FROM ${BASE} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /source
-# Any version of strip will do.
+# Any version of strip is fine.
 # hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends binutils && rm -rf /var/lib/apt/lists/*
 RUN ["python", "-m", "venv", "--without-pip", "/opt/receipts"]
@@ -22,23 +22,23 @@ COPY docker/slim.py docker/
 RUN /opt/receipts/bin/python docker/slim.py reader \
     && find /opt/receipts -name '*.cpython-*.so' -exec strip --strip-unneeded {} +
 
-# The base without what installs, builds or gains rights.
+# The base image without tools that install, build or gain privileges.
 FROM ${BASE} AS runtime
 COPY docker/strip-base.sh /tmp/
 RUN ["sh", "/tmp/strip-base.sh"]
 COPY --from=build /opt/receipts /opt/receipts
-# The root file system is read-only, so bytecode is made now. The files' own times may change on their way.
+# Compile bytecode now, because the root file system is read-only. Use hashes, because copying may change file times.
 RUN ["python", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "/opt/receipts"]
 
 FROM scratch
-# The whole file system in one layer is meant: so what was removed takes no room.
+# Copy the whole file system into one layer, so that removed files take no space.
 # hadolint ignore=DL3067
 COPY --from=runtime / /
 ENV PATH=/opt/receipts/bin:/usr/local/bin:/usr/bin:/bin \
     LANG=C.UTF-8 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
-# SageMaker's own calls come to this port, and what it mounts, /opt/ml, any account may read.
+# SageMaker calls this port. Any account may read /opt/ml, which it mounts.
 USER 10001:10001
 WORKDIR /tmp
 EXPOSE 8080

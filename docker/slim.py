@@ -22,7 +22,7 @@ CODE: Final = {
         *("receipts/__init__.py", "receipts/currency.py", "receipts/receipt.py"),
     ),
 }
-"""What each image keeps of the package `worker`: files, or whole folders."""
+"""The files and folders of the package `worker` that each image keeps."""
 AWS_SERVICES: Final = frozenset(
     {
         *("s3", "sqs", "dynamodb", "sagemaker-runtime", "secretsmanager"),  # the worker and the console

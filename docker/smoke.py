@@ -1,8 +1,8 @@
-"""Runs the worker image at the size of the smallest Fargate task against the embedded stack: `make smoke`.
+"""The smoke test of the images, `make smoke`: the worker runs at the smallest Fargate size against the embedded stack.
 
-Samples go into the bucket, rows are read from the table, SIGTERM comes in the middle of the work, a second worker ends
-it, a third is stopped while it starts. The model runs from its image too, started as SageMaker starts it. What was seen
-is printed as a table; exit 1 where something is not as it should be.
+It uploads the samples and reads their records. The first worker gets SIGTERM while it works, a second one finishes the
+work, and a third is stopped while it starts. The reader runs from its image, too, started as SageMaker starts it. The
+measurements are printed as a table; the exit code is 1 if one is not as expected.
 """
 
 import argparse
@@ -37,50 +37,49 @@ SIZE_LIMIT_MB: Final = 200
 START_LIMIT_S: Final = 120.0
 READ_LIMIT_S: Final = 300.0
 STOP_TIMEOUT_S: Final = 30
-"""ECS' default; the worker's RECEIPTS_STOP_TIMEOUT_S has the same."""
-# S108 warns of names in a directory that others share; this /tmp is the container's own and empty.
-HARDENED: Final = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")  # noqa: S108 - the container's own
+"""The default of ECS and of the worker's RECEIPTS_STOP_TIMEOUT_S."""
+HARDENED: Final = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")  # noqa: S108 - the container's own /tmp
 LOOK_S: Final = 0.02
 
 
 class SmokeError(Exception):
-    """The smoke test cannot go on; the message says why."""
+    """The smoke test cannot continue; the message says why."""
 
 
 @dataclass
-class Sightings:
-    """What was seen, for a table at the end."""
+class Measurements:
+    """The measurements, for a table at the end."""
 
     rows: list[tuple[str, str, str, bool | None]] = field(default_factory=list)
 
-    def see(self, what: str, seen: object, wanted: str = "", *, well: bool | None = None) -> None:
-        """Keep what was seen; `well` says whether it is what was wanted, None where nothing was."""
-        self.rows.append((what, str(seen), wanted, well))
+    def add(self, what: str, measured: object, expected: str = "", *, ok: bool | None = None) -> None:
+        """Add a measurement; `ok` says whether it is as expected, None if nothing was expected."""
+        self.rows.append((what, str(measured), expected, ok))
 
     @property
-    def well(self) -> bool:
-        """Whether everything is as it should be."""
-        return all(well is not False for *_, well in self.rows)
+    def ok(self) -> bool:
+        """Whether all measurements are as expected."""
+        return all(ok is not False for *_, ok in self.rows)
 
     def table(self) -> Table:
-        """Return everything as a table."""
+        """Return all measurements as a table."""
         table = Table(title=f"Worker image at {CPUS} CPU and {MEMORY}", title_justify="left", box=None, pad_edge=False)
-        for name in ("what", "seen", "wanted", ""):
-            table.add_column(name, justify="right" if name == "seen" else "left", overflow="fold")
+        for name in ("what", "measured", "expected", ""):
+            table.add_column(name, justify="right" if name == "measured" else "left", overflow="fold")
         signs = {True: "[green]ok[/]", False: "[red]NOT OK[/]", None: ""}
-        for what, seen, wanted, well in self.rows:
-            table.add_row(what, seen, wanted, signs[well])
+        for what, measured, expected, ok in self.rows:
+            table.add_row(what, measured, expected, signs[ok])
         return table
 
 
 class Engine:
-    """podman, or docker with the same arguments."""
+    """The container engine: podman, or docker with the same arguments."""
 
     def __init__(self, command: str) -> None:
         self._command = command
 
     async def __call__(self, *arguments: str, check: bool = True) -> str:
-        """Run one command and return what it printed; raise `SmokeError` where it failed and `check` is set."""
+        """Run one command and return its output. Raises `SmokeError` if it fails and `check` is set."""
         process = await asyncio.create_subprocess_exec(
             *(self._command, *arguments), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
@@ -90,20 +89,20 @@ class Engine:
         return out.decode().strip()
 
     async def size_mb(self, image: str) -> float:
-        """Return an image's size; raise `SmokeError` where there is no such image."""
+        """Return an image's size in MB. Raises `SmokeError` if the image does not exist."""
         found = await self("images", "--quiet", image)
         if not found:
-            raise SmokeError(f"There is no image {image}: run `make images`.")
+            raise SmokeError(f"The image {image} does not exist. Run `make images`.")
         return float((await self.inspect(found.split()[0]))["Size"]) / 1e6
 
     async def inspect(self, name: str) -> dict[str, Any]:
-        """Return what there is to know of a container or an image."""
+        """Return the engine's description of a container or an image."""
         found: list[dict[str, Any]] = json.loads(await self("inspect", name))
         return found[0]
 
 
 class Container:
-    """One container on the host's network. Use it as an async context manager: it is gone afterwards."""
+    """One container on the host's network, as an async context manager that removes it at the end."""
 
     def __init__(self, engine: Engine, image: str, *options: str, command: tuple[str, ...] = ()) -> None:
         self._engine = engine
@@ -127,7 +126,7 @@ class Container:
         await self._engine("rm", "--force", self._name, check=False)
 
     async def runs(self, *command: str) -> bool:
-        """Run `command` inside; return whether it ended with 0."""
+        """Run `command` inside; return whether it exited with 0."""
         try:
             await self._engine("exec", self._name, *command)
         except SmokeError:
@@ -135,19 +134,19 @@ class Container:
         return True
 
     async def logs(self) -> str:
-        """Return the last lines that it logged."""
+        """Return the last lines of its log."""
         return await self._engine("logs", "--tail", "20", self._name, check=False)
 
     async def alive(self) -> bool:
-        """Tell whether it runs."""
+        """Return whether it runs."""
         return bool((await self._engine.inspect(self._name))["State"]["Running"])
 
     def memory_mib(self) -> dict[str, float]:
-        """Return the process's memory in MiB, by its name in /proc/PID/status; empty where /proc shows none."""
+        """Return the process's memory in MiB, by name in /proc/PID/status; empty if /proc does not show it."""
         return {name: int(text.split()[0]) / 1024 for name, text in self._status().items() if name.startswith("Vm")}
 
-    def heeds_sigterm(self) -> bool:
-        """Tell whether the process has a handler for SIGTERM; True where /proc does not show it."""
+    def handles_sigterm(self) -> bool:
+        """Return whether the process has a handler for SIGTERM; True if /proc does not show it."""
         caught = int(self._status().get("SigCgt", "f" * 16), 16)
         return bool(caught & 1 << signal.SIGTERM - 1)
 
@@ -159,7 +158,7 @@ class Container:
         return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
 
     async def stop(self) -> tuple[int, float]:
-        """Send SIGTERM, and SIGKILL after the stop timeout; return the exit code and how many seconds it took."""
+        """Send SIGTERM, and SIGKILL after the stop timeout; return the exit code and the seconds until the end."""
         began = time.monotonic()
         await self._engine("stop", "--time", str(STOP_TIMEOUT_S), self._name)
         took_s = time.monotonic() - began
@@ -167,14 +166,14 @@ class Container:
 
 
 class Smoke:
-    """One run."""
+    """One run of the smoke test."""
 
-    def __init__(self, engine: Engine, stack: Stack, image: str, seen: Sightings) -> None:
-        self._engine, self._stack, self._image, self._seen = engine, stack, image, seen
+    def __init__(self, engine: Engine, stack: Stack, image: str, measured: Measurements) -> None:
+        self._engine, self._stack, self._image, self._measured = engine, stack, image, measured
 
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[Container]:
-        """Run the worker image against the stack."""
+        """Yield a container of the worker image that uses the stack."""
         variables = {**self._stack.environment, "RECEIPTS_HTTP_PORT": str(free_port(0))}
         options = [part for name, value in variables.items() for part in ("--env", f"{name}={value}")]
         limits = ("--cpus", CPUS, "--memory", MEMORY, "--memory-swap", MEMORY)
@@ -182,10 +181,10 @@ class Smoke:
             try:
                 yield container
             except TimeoutError:
-                raise SmokeError(f"It took too long. The worker's last words:\n{await container.logs()}") from None
+                raise SmokeError(f"Timed out. The end of the worker's log:\n{await container.logs()}") from None
 
     async def run(self) -> None:
-        """Upload, watch, stop, go on, and look at what is left."""
+        """Upload, watch, stop, continue, and check that the queues are empty."""
         sent = [await self._upload(path) for path in sample_files()]
         started = time.monotonic()
         waiting = wait_for(self._stack.clients.dynamodb, self._stack.resources.table, sent)
@@ -201,10 +200,10 @@ class Smoke:
                 async for _, record in waiting:
                     records.append(record)
             took_s = time.monotonic() - started
-            self._seen.see("rows of uploads", f"{len(records)} of {len(sent)}", "all", well=len(records) == len(sent))
+            self._measured.add("rows of uploads", f"{len(records)} of {len(sent)}", "all", ok=len(records) == len(sent))
             read = sum(record.status in ("extracted", "needs_review") for record in records)
-            self._seen.see("  of them read", read, "all", well=read == len(records))
-            self._seen.see("  from the first start to the last row", f"{took_s:.0f} s")
+            self._measured.add("  of them read", read, "all", ok=read == len(records))
+            self._measured.add("  from the first start to the last row", f"{took_s:.0f} s")
             await self._settled()
             async with asyncio.timeout(START_LIMIT_S):
                 while not await second.runs("receipts", "health"):
@@ -212,7 +211,7 @@ class Smoke:
             await self._stop(second, "second worker, stopped while it waits")
         async with self.worker() as third:
             async with asyncio.timeout(START_LIMIT_S):
-                while not third.heeds_sigterm():
+                while not third.handles_sigterm():
                     await asyncio.sleep(LOOK_S)
             await self._stop(third, "third worker, stopped while it starts")
 
@@ -221,34 +220,34 @@ class Smoke:
         return await uploads.put(self._stack.clients.s3, path, bucket=resources.bucket, key=f"smoke/{path.name}")
 
     async def _watch_start(self, worker: Container) -> None:
-        """See the first receive, as the queue shows it, and the health check."""
+        """Measure the time to the first receive, as the queue shows it, and run the health check."""
         async with asyncio.timeout(START_LIMIT_S):
             while not (await self._messages())["ApproximateNumberOfMessagesNotVisible"]:
                 if not await worker.alive():
                     raise SmokeError(f"The worker did not start:\n{await worker.logs()}")
                 await asyncio.sleep(LOOK_S)
-        self._seen.see("from start to first receive", f"{time.time() - worker.started_at:.1f} s")
+        self._measured.add("from start to first receive", f"{time.time() - worker.started_at:.1f} s")
         healthy = await worker.runs("receipts", "health")
-        self._seen.see("health check", "passes" if healthy else "fails", "passes", well=healthy)
+        self._measured.add("health check", "passes" if healthy else "fails", "passes", ok=healthy)
         written = await worker.runs("python", "-c", "open('/opt/receipts/x', 'w')")
-        self._seen.see("root file system", "writable" if written else "read-only", "read-only", well=not written)
+        self._measured.add("root file system", "writable" if written else "read-only", "read-only", ok=not written)
 
     async def _stop(self, worker: Container, which: str) -> None:
         memory = worker.memory_mib()
         code, took_s = await worker.stop()
-        self._seen.see(which, f"exit {code}", "exit 0", well=code == 0)
-        self._seen.see("  after SIGTERM", f"{took_s:.1f} s", f"< {STOP_TIMEOUT_S} s", well=took_s < STOP_TIMEOUT_S)
+        self._measured.add(which, f"exit {code}", "exit 0", ok=code == 0)
+        self._measured.add("  after SIGTERM", f"{took_s:.1f} s", f"< {STOP_TIMEOUT_S} s", ok=took_s < STOP_TIMEOUT_S)
         if peak := memory.get("VmHWM"):
-            self._seen.see("  peak RSS", f"{peak:.0f} MiB", f"< {MEMORY}", well=True)
+            self._measured.add("  peak RSS", f"{peak:.0f} MiB", f"< {MEMORY}", ok=True)
 
     async def _settled(self) -> None:
-        """See that the queues are empty, once acknowledgements are flushed."""
+        """Check that the queues become empty."""
         async with asyncio.timeout(START_LIMIT_S):
             while sum((await self._messages()).values()):
                 await asyncio.sleep(LOOK_S)
-        self._seen.see("messages left in the queue", 0, "0", well=True)
+        self._measured.add("messages left in the queue", 0, "0", ok=True)
         dead = sum((await self._messages(self._stack.resources.dead_letter_url)).values())
-        self._seen.see("messages in the dead-letter queue", dead, "0", well=dead == 0)
+        self._measured.add("messages in the dead-letter queue", dead, "0", ok=dead == 0)
 
     async def _messages(self, url: str | None = None) -> dict[str, int]:
         answer = await self._stack.clients.sqs.get_queue_attributes(
@@ -258,8 +257,8 @@ class Smoke:
         return {name: int(value) for name, value in answer["Attributes"].items()}
 
 
-async def model(engine: Engine, image: str, exits: AsyncExitStack, seen: Sightings) -> str:
-    """Start the model image with `serve`; return its address when it says that it can work."""
+async def reader(engine: Engine, image: str, exits: AsyncExitStack, measured: Measurements) -> str:
+    """Start the reader image with `serve`; return its address when it answers its health check."""
     port = free_port(0)
     began = time.monotonic()
     container = await exits.enter_async_context(
@@ -269,9 +268,9 @@ async def model(engine: Engine, image: str, exits: AsyncExitStack, seen: Sightin
     async with aiohttp.ClientSession() as session:
         while not await _pings(session, address):
             if time.monotonic() - began > START_LIMIT_S or not await container.alive():
-                raise SmokeError(f"The model did not start:\n{await container.logs()}")
+                raise SmokeError(f"The reader did not start:\n{await container.logs()}")
             await asyncio.sleep(0.1)
-    seen.see("model image, from start to ready", f"{time.monotonic() - began:.1f} s")
+    measured.add("reader image, from start to ready", f"{time.monotonic() - began:.1f} s")
     return address
 
 
@@ -283,32 +282,36 @@ async def _pings(session: aiohttp.ClientSession, address: str) -> bool:
         return False
 
 
-async def smoke(engine: Engine, *, worker_image: str, model_image: str | None, seen: Sightings) -> None:
-    """Run everything; `model_image` None reads with the model of this checkout instead."""
+async def smoke(engine: Engine, *, worker_image: str, reader_image: str | None, measured: Measurements) -> None:
+    """Run everything. If `reader_image` is None, the reader of this checkout is used."""
     size_mb = await engine.size_mb(worker_image)
-    seen.see("size of the worker image", f"{size_mb:.0f} MB", f"< {SIZE_LIMIT_MB} MB", well=size_mb < SIZE_LIMIT_MB)
+    measured.add("size of the worker image", f"{size_mb:.0f} MB", f"< {SIZE_LIMIT_MB} MB", ok=size_mb < SIZE_LIMIT_MB)
     async with AsyncExitStack() as exits:
-        url = await model(engine, model_image, exits, seen) if model_image else None
+        url = await reader(engine, reader_image, exits, measured) if reader_image else None
         stack = await exits.enter_async_context(Stack(workers=0, container_url=url))
-        await Smoke(engine, stack, worker_image, seen).run()
+        await Smoke(engine, stack, worker_image, measured).run()
 
 
 def main() -> int:
-    """Run the smoke test and print what it saw."""
+    """Run the smoke test and print its measurements."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engine", default="podman", help="podman or docker")
     parser.add_argument("--worker", default="receipts-worker", metavar="IMAGE")
-    parser.add_argument("--model", default="receipts-reader", metavar="IMAGE", help="empty: the model of this checkout")
+    parser.add_argument(
+        "--reader", "--model", default="receipts-reader", metavar="IMAGE", help="empty: the reader of this checkout"
+    )
     given = parser.parse_args()
-    seen = Sightings()
+    measured = Measurements()
     try:
-        asyncio.run(smoke(Engine(given.engine), worker_image=given.worker, model_image=given.model or None, seen=seen))
+        asyncio.run(
+            smoke(Engine(given.engine), worker_image=given.worker, reader_image=given.reader or None, measured=measured)
+        )
     except SmokeError as error:
         sys.stderr.write(f"smoke: {error}\n")
         return 1
     finally:
-        Console(width=100).print(seen.table())
-    return 0 if seen.well else 1
+        Console(width=100).print(measured.table())
+    return 0 if measured.ok else 1
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Makes the base a run time: no package manager, no pip, no perl, nothing setuid; and the account that the process has.
-# dpkg's list of packages stays true and in place, so that scanners find what is left.
+# Reduce the base image to a run time: no package manager, no pip, no perl, no setuid files. Create the process's account.
+# dpkg's list of packages stays correct and in place, so that scanners find the remaining packages.
 set -eu
 groupadd --gid 10001 receipts
 useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin receipts
 
-# Those of them that this base has. Perl goes last, because others' scripts are written in it.
+# Print those of the given packages that are installed.
 present() {
     dpkg-query --show --showformat '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p'
 }
@@ -15,9 +15,9 @@ purge() {
 purge adduser apt debian-archive-keyring e2fsprogs gpgv libapt-pkg6.0 libext2fs2 libgnutls30 libss2 login logsave mount \
     openssl passwd python3-distutils python3-lib2to3 python3-pip python3-pip-whl python3-pkg-resources \
     python3-setuptools python3-setuptools-whl python3-venv python3-wheel python3.11-venv sysvinit-utils
-purge debconf perl-base
+purge debconf perl-base # last, because the scripts of other packages need perl
 
-# What the official base has beside its packages.
+# Remove files of the official base that belong to no package, and caches.
 library=$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
 rm -rf "$library"/ensurepip "$library"/idlelib "$library"/lib2to3 "$library"/tkinter "$library"/turtledemo \
     "$library"/test "$library"/config-* /usr/local/lib/python3*/site-packages/* /usr/local/bin/pip* \

@@ -1,13 +1,13 @@
-# The worker: polls the queue, calls the endpoint, writes the table. No compiler, no pip, no emulator, no OCR.
+# The worker image, without compiler, pip, emulator or OCR.
 #   podman build --format docker -f docker/worker.Dockerfile -t receipts-worker .
 # Pin the base for a release: --build-arg BASE=docker.io/library/python:3.11-slim-bookworm@sha256:…
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
 
-# What pip needs and makes.
+# Install the packages into /opt/receipts.
 FROM ${BASE} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /source
-# Any version of strip will do.
+# Any version of strip is fine.
 # hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends binutils && rm -rf /var/lib/apt/lists/*
 RUN ["python", "-m", "venv", "--without-pip", "/opt/receipts"]
@@ -21,16 +21,16 @@ COPY docker/slim.py docker/
 RUN /opt/receipts/bin/python docker/slim.py worker \
     && find /opt/receipts -name '*.cpython-*.so' -exec strip --strip-unneeded {} +
 
-# The base without what installs, builds or gains rights.
+# The base image without tools that install, build or gain privileges.
 FROM ${BASE} AS runtime
 COPY docker/strip-base.sh /tmp/
 RUN ["sh", "/tmp/strip-base.sh"]
 COPY --from=build /opt/receipts /opt/receipts
-# The root file system is read-only, so bytecode is made now. The files' own times may change on their way.
+# Compile bytecode now, because the root file system is read-only. Use hashes, because copying may change file times.
 RUN ["python", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "/opt/receipts"]
 
 FROM scratch
-# The whole file system in one layer is meant: so what was removed takes no room.
+# Copy the whole file system into one layer, so that removed files take no space.
 # hadolint ignore=DL3067
 COPY --from=runtime / /
 ENV PATH=/opt/receipts/bin:/usr/local/bin:/usr/bin:/bin \
@@ -41,8 +41,8 @@ ENV PATH=/opt/receipts/bin:/usr/local/bin:/usr/bin:/bin \
     RECEIPTS_HTTP_PORT=8000
 USER 10001:10001
 WORKDIR /tmp
-# On ECS the root file system is read-only; a volume there takes the directory's rights from here, for a user that is not
-# root (docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html).
+# On ECS the root file system is read-only, and /tmp is a volume. It inherits the directory's permissions from this image,
+# so that a non-root user can write (docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html).
 VOLUME ["/tmp"]
 EXPOSE 8000
 STOPSIGNAL SIGTERM

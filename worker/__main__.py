@@ -7,11 +7,11 @@ import sys
 from worker.startup import end_on_sigterm
 
 INTERRUPTED = 130
-"""What a shell says of a command that Ctrl-C ended."""
+"""The exit status by which shells report a command that Ctrl-C ended."""
 
 
 def main() -> None:
-    """Run the command line; a container's health check goes past it, since importing it costs ten times the check."""
+    """Run the command line. A container's health check bypasses it, because importing it takes ten times as long."""
     if sys.argv[1:] == ["health"]:
         from worker.runtime.healthcheck import main as check
 
@@ -19,7 +19,7 @@ def main() -> None:
     if sys.argv[1:2] in (["worker"], ["console"]):
         end_on_sigterm()
     if sys.argv[1:] == ["worker"]:
-        gc.disable()  # imports leave nothing to collect; the worker turns it on again
+        gc.disable()  # imports leave no garbage; the worker enables it again
     _open_standard_streams()
     try:
         from worker.commands.root import main as commands
@@ -30,12 +30,15 @@ def main() -> None:
 
 
 def _open_standard_streams() -> None:
-    """Lead closed standard streams to nowhere: the next file or socket would take their numbers, and be written to."""
+    """Open closed standard streams on /dev/null.
+
+    Otherwise the next file or socket gets their descriptor, and output would be written to it.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.open(os.devnull, os.O_RDWR)  # returns the lowest free descriptor, which is `number`
             setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", closefd=False))
 
 

@@ -1,13 +1,13 @@
-"""What a process does first, before it imports what it needs."""
+"""The first step of a process, before its slow imports."""
 
 import os
 import signal
 
 
 def end_on_sigterm() -> None:
-    """End with 0 on SIGTERM until the process puts a handler of its own in this one's place: nothing has begun yet.
+    """Exit with 0 on SIGTERM until the process installs its own handler.
 
-    A container's first process is not ended by a signal that it has no handler for (man 7 pid_namespaces), so one that
-    is stopped while it starts would go on, take messages, and be killed with them.
+    The kernel does not deliver SIGTERM to a container's first process if it has no handler (man 7 pid_namespaces).
+    Without this handler, a worker that is stopped during its start would go on, receive messages and be killed.
     """
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))

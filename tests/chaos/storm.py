@@ -27,9 +27,9 @@ from worker.commands.support import local_stack
 from worker.receipts.record import Record
 from worker.results.polling import records
 from worker.settings import Settings
-from worker.workbench.local import emulator, environment, resources
+from worker.workbench.local import emulator, environment, provision
 from worker.workbench.local.processes import Family
-from worker.workbench.local.resources import Resources
+from worker.workbench.local.provision import Provisioned
 
 Tell = Callable[[str, int], None]
 """Told what is going on and how many records there are."""
@@ -162,12 +162,12 @@ class _Run:
         }
         return {f"RECEIPTS_{name.upper()}": str(value) for name, value in settings.items()}
 
-    async def _make(self, aws: Clients) -> Resources:
+    async def _make(self, aws: Clients) -> Provisioned:
         """Make bucket, queues and table; events go to a queue of the bench's, which delivers some of them twice."""
         specs = ResourceSpecs(
             bucket=BucketSpec(name="chaos"), queue=QueueSpec(name="chaos"), table=TableSpec(name="chaos")
         )
-        made = await resources.make(aws, specs, account=environment.ACCOUNT, region=environment.REGION)
+        made = await provision.make(aws, specs, account=environment.ACCOUNT, region=environment.REGION)
         self._feed_url = (await aws.sqs.create_queue(QueueName="chaos-feed"))["QueueUrl"]
         arn = f"arn:aws:sqs:{environment.REGION}:{environment.ACCOUNT}:chaos-feed"
         events: Any = {"QueueConfigurations": [{"QueueArn": arn, "Events": list(specs.bucket.events)}]}

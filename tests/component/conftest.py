@@ -17,7 +17,7 @@ from worker.aws.clients import clients
 from worker.aws.resources import BucketSpec, QueueSpec, ResourceSpecs, TableSpec
 from worker.commands.support import local_stack
 from worker.settings import Settings
-from worker.workbench.local import environment, resources
+from worker.workbench.local import environment, provision
 
 NOWHERE = "http://127.0.0.1:9"
 """The discard port: where a test without an endpoint would end up if it called one."""
@@ -73,7 +73,7 @@ async def aws(emulator: Emulator, aws_environment: dict[str, str], specs: Resour
     """Bucket, queues and table as on AWS, with the worker's own clients."""
     short = Settings(receive_wait_s=1, call_timeout_s=15, max_in_flight=8)
     async with clients(short) as opened:
-        made = await resources.make(opened, specs, account=emulator.account, region=environment.REGION)
+        made = await provision.make(opened, specs, account=emulator.account, region=environment.REGION)
         settings = short.model_copy(
             update={
                 "queue_url": made.queue_url,

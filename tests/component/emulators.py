@@ -15,7 +15,7 @@ from worker.commands.support import local_stack
 from worker.settings import Settings
 from worker.workbench.local import emulator as ministack
 from worker.workbench.local import environment
-from worker.workbench.local.resources import Resources
+from worker.workbench.local.provision import Provisioned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Aws:
 
     emulator: Emulator
     specs: ResourceSpecs
-    resources: Resources
+    resources: Provisioned
     settings: Settings
     clients: Clients
 

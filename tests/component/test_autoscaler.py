@@ -1,4 +1,4 @@
-"""Workers that follow the embedded queue, as processes."""
+"""Autoscaling of worker processes by the embedded queue."""
 
 import asyncio
 from collections.abc import Callable
@@ -25,7 +25,7 @@ async def until(true: Callable[[], bool], *, within_s: float = 60) -> None:
 
 
 async def read(stack: Stack, path: Path, numbers: range, *, meanwhile: Callable[[], bool] = lambda: True) -> None:
-    """Send pictures, wait for what should be true meanwhile, then for all their records."""
+    """Send pictures, wait until `meanwhile` is true, then wait for all their records."""
     sent = []
     for number in numbers:
         file = path / f"{number}.jpg"
@@ -37,8 +37,8 @@ async def read(stack: Stack, path: Path, numbers: range, *, meanwhile: Callable[
     assert len(found) == len(numbers)
 
 
-async def test_workers_come_with_the_queue_and_go_with_it(tmp_path: Path) -> None:
-    """From none, a queue's worth starts three and one message starts one; afterwards none is left."""
+async def test_workers_follow_the_queue(tmp_path: Path) -> None:
+    """From zero workers, a long queue starts three and one message starts one; at the end none runs."""
     container, leave = Container(), asyncio.Event()
     told: list[str] = []
 

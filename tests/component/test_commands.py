@@ -1,4 +1,4 @@
-"""The commands, run as people run them, against both emulators."""
+"""The commands in their own processes, against both emulators."""
 
 import asyncio
 import json
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 any_emulator = pytest.mark.parametrize("emulator", ["ministack"], indirect=True)
-"""For what AWS has no part in."""
+"""For tests that do not depend on the emulator."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a command ended."""
+    """The result of a command."""
 
     status: int | None
     out: str
@@ -36,12 +36,12 @@ class Result:
 
     @property
     def json(self) -> Any:
-        """What a program reads."""
+        """Stdout, parsed as JSON."""
         return json.loads(self.out)
 
 
 async def receipts(*arguments: str | Path, **environment: str) -> Result:
-    """Run the command in a process of its own, with this process's environment and `environment`."""
+    """Run the command in its own process, with this process's environment and `environment`."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "worker", *map(str, arguments)),
         env={**os.environ, **environment},
@@ -54,7 +54,7 @@ async def receipts(*arguments: str | Path, **environment: str) -> Result:
 
 @pytest.fixture
 async def site(aws: "Aws", monkeypatch: pytest.MonkeyPatch) -> AsyncIterator["Aws"]:
-    """Everything that a worker needs, in the environment of the command."""
+    """The resources that a worker needs, named in the environment of the command."""
     async with endpoint(Container(), account=aws.emulator.account) as front:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", front.url)
         monkeypatch.setenv("RECEIPTS_QUEUE_URL", aws.resources.queue_url)
@@ -71,16 +71,16 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-async def test_doctor_finds_nothing_wrong_where_all_is_well(site: "Aws") -> None:
-    """Every check passes against what the specs define, in text and in JSON, and exit is 0."""
+async def test_doctor_passes_on_a_complete_installation(site: "Aws") -> None:
+    """Every check passes against resources made from the specs, and the exit code is 0."""
     result = await receipts("doctor", "--json")
     assert [finding for finding in result.json if finding["status"] != "ok"] == []
     assert (result.status, result.err) == (0, "")
     assert len(result.json) == 13
 
 
-async def test_doctor_tells_the_cure(site: "Aws") -> None:
-    """What is missing or wrong is one failed check each, with what to do, and exit is 1."""
+async def test_doctor_gives_a_cure_for_each_failure(site: "Aws") -> None:
+    """Each missing or wrong resource is one failed check with a cure, and the exit code is 1."""
     sqs, s3 = site.clients.sqs, site.clients.s3
     await s3.put_bucket_versioning(Bucket=site.resources.bucket, VersioningConfiguration={"Status": "Suspended"})
     await s3.put_bucket_notification_configuration(Bucket=site.resources.bucket, NotificationConfiguration={})
@@ -97,8 +97,8 @@ async def test_doctor_tells_the_cure(site: "Aws") -> None:
 
 
 @any_emulator
-async def test_doctor_says_what_is_not_set(site: "Aws", monkeypatch: pytest.MonkeyPatch) -> None:
-    """A setting that is missing is told once; what needs it is skipped and not told again."""
+async def test_doctor_reports_a_missing_setting_once(site: "Aws", monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing setting is one failure; the other checks that need it are skipped."""
     monkeypatch.delenv("RECEIPTS_QUEUE_URL")
     result = await receipts("doctor")
     assert result.status == 1
@@ -108,7 +108,7 @@ async def test_doctor_says_what_is_not_set(site: "Aws", monkeypatch: pytest.Monk
 
 
 async def test_doctor_costs_nothing_and_changes_nothing(site: "Aws") -> None:
-    """After it no message was received more often, no row and no object is there."""
+    """It receives no message, and writes no row and no object."""
     await site.clients.s3.put_object(Bucket=site.resources.bucket, Key="x", Body=b"x")
     await receipts("doctor")
     answer = await site.clients.sqs.receive_message(
@@ -125,7 +125,7 @@ async def test_doctor_costs_nothing_and_changes_nothing(site: "Aws") -> None:
 async def test_without_region_or_credentials_doctor_stops_there(
     site: "Aws", missing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing can be asked of AWS then, so nothing is, and the one failure has its cure."""
+    """Without region or credentials, doctor stops after that failure."""
     for name in (missing, missing.replace("ACCESS", "SECRET").replace("KEY_ID", "ACCESS_KEY"), "AWS_DEFAULT_REGION"):
         if missing != "AWS_ACCESS_KEY_ID" or name != "AWS_DEFAULT_REGION":
             monkeypatch.delenv(name, raising=False)
@@ -136,16 +136,16 @@ async def test_without_region_or_credentials_doctor_stops_there(
 
 
 @any_emulator
-async def test_the_region_may_be_named_as_ecs_names_it(site: "Aws", monkeypatch: pytest.MonkeyPatch) -> None:
-    """ECS sets AWS_REGION alone: doctor works with it, and every check passes."""
+async def test_aws_region_alone_names_the_region(site: "Aws", monkeypatch: pytest.MonkeyPatch) -> None:
+    """ECS sets only AWS_REGION; with it every check passes."""
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     result = await receipts("doctor", "--json")
     assert [finding for finding in result.json if finding["status"] != "ok"] == []
 
 
 @any_emulator
-async def test_doctor_does_not_ask_to_sign_in_where_nothing_answers(site: "Aws") -> None:
-    """An address at which nothing answers is no matter of credentials: the cure is to look at the address."""
+async def test_doctor_suggests_checking_an_address_that_does_not_answer(site: "Aws") -> None:
+    """If nothing answers, the cure is to check the address, not to sign in."""
     result = await receipts("doctor", "--json", AWS_ENDPOINT_URL_STS="http://127.0.0.1:9")
     finding = result.json[-1]
     assert (finding["check"], finding["status"]) == ("credentials", "failed")
@@ -155,7 +155,7 @@ async def test_doctor_does_not_ask_to_sign_in_where_nothing_answers(site: "Aws")
 
 
 async def test_submit_puts_files_into_the_bucket(site: "Aws", picture: Path) -> None:
-    """The key is the prefix and the name, the media type follows the name, and each key is printed."""
+    """The key is prefix plus name, the media type follows from the name, and each key is printed."""
     result = await receipts("submit", picture, "--prefix", "2026/")
     key = f"2026/{picture.name}"
     assert (result.status, result.out, result.err) == (0, f"s3://{site.resources.bucket}/{key}\n", "")
@@ -165,7 +165,7 @@ async def test_submit_puts_files_into_the_bucket(site: "Aws", picture: Path) -> 
 
 @any_emulator
 async def test_submit_refuses_all_files_where_one_cannot_be_read(site: "Aws", picture: Path) -> None:
-    """Misuse is exit 2 before anything is sent, and names the file."""
+    """Misuse is exit 2 before any upload, and names the file."""
     result = await receipts("submit", picture, picture.parent, picture.parent / "nothing.jpg")
     assert result.status == 2
     assert "is a directory" in " ".join(result.err.replace("│", " ").split())
@@ -174,15 +174,15 @@ async def test_submit_refuses_all_files_where_one_cannot_be_read(site: "Aws", pi
 
 
 @any_emulator
-async def test_submit_puts_nothing_where_no_worker_looks(site: "Aws", picture: Path) -> None:
-    """The worker ignores what stands among its own output, so that a record would be waited for in vain."""
+async def test_submit_refuses_the_reserved_prefix(site: "Aws", picture: Path) -> None:
+    """The worker ignores objects under the prefix of its own output, so a record would never come."""
     result = await receipts("submit", picture, "--prefix", "_receipts/mine/", "--wait")
     assert result.status == 2
     assert "_receipts/" in result.err
 
 
-async def test_submit_says_when_there_is_no_such_bucket(site: "Aws", picture: Path) -> None:
-    """What AWS refuses is one line and exit 1."""
+async def test_submit_reports_a_missing_bucket(site: "Aws", picture: Path) -> None:
+    """A call that AWS refuses is one line and exit 1."""
     result = await receipts("submit", picture, "--bucket", "there-is-no-such-bucket-here")
     assert result.status == 1
     assert result.err.startswith("receipts: AWS refused PutObject: NoSuchBucket")
@@ -191,7 +191,7 @@ async def test_submit_says_when_there_is_no_such_bucket(site: "Aws", picture: Pa
 
 @any_emulator
 async def test_submit_needs_a_bucket(site: "Aws", picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a bucket it says which setting is missing, and exit is 2."""
+    """Without a bucket the error names the missing setting, and the exit code is 2."""
     monkeypatch.delenv("RECEIPTS_BUCKET")
     result = await receipts("submit", picture)
     assert (result.status, result.out) == (2, "")
@@ -199,7 +199,7 @@ async def test_submit_needs_a_bucket(site: "Aws", picture: Path, monkeypatch: py
 
 
 async def _store(site: "Aws", key: str, status: Any) -> None:
-    """Be the worker: store the record of the newest version of `key` as soon as it is there."""
+    """Play the worker: store the record of the newest version of `key` once it is uploaded."""
     async with asyncio.timeout(30):
         while "Contents" not in await site.clients.s3.list_objects_v2(Bucket=site.resources.bucket, Prefix=key):
             await asyncio.sleep(0.05)
@@ -219,7 +219,7 @@ async def _store(site: "Aws", key: str, status: Any) -> None:
 
 @pytest.mark.parametrize(("status", "expected"), [("extracted", 0), ("needs_review", 1)])
 async def test_submit_waits_for_the_records(site: "Aws", picture: Path, status: str, expected: int) -> None:
-    """With --wait the record is printed as JSON when it is stored, and the exit code says whether it was extracted."""
+    """With --wait each record is printed when it is stored; the exit code says whether all were extracted."""
     result, _ = await asyncio.gather(
         receipts("submit", picture, "--wait", "--json"), _store(site, picture.name, status)
     )
@@ -230,7 +230,7 @@ async def test_submit_waits_for_the_records(site: "Aws", picture: Path, status: 
 
 @any_emulator
 async def test_submit_gives_up_waiting(site: "Aws", picture: Path) -> None:
-    """When no record comes in time, that is said by key on stderr, and exit is 1."""
+    """If no record comes in time, stderr names the key and the exit code is 1."""
     result = await receipts("submit", picture, "--wait", "--timeout", "1")
     assert result.status == 1
     assert f"No record yet: {picture.name}" in result.err

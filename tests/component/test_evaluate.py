@@ -1,3 +1,5 @@
+"""`receipts evaluate` with the embedded reader and with an endpoint."""
+
 import asyncio
 import json
 import sys
@@ -50,8 +52,8 @@ async def evaluate(*arguments: object, **environment: str) -> tuple[int, str, st
     return process.returncode or 0, out.decode(), err.decode()
 
 
-async def test_the_embedded_reader_is_judged(truth: Path, tmp_path: Path) -> None:
-    """A drawn receipt is read right in full, what is no picture is a failure, and the report holds the picture."""
+async def test_the_embedded_reader_is_evaluated(truth: Path, tmp_path: Path) -> None:
+    """A drawn receipt is read completely, a file that is not a picture fails, and the report lists it."""
     page = tmp_path / "report.html"
     code, out, err = await evaluate("--truth", truth, "--json", "--html", page, "--at-least", "total=0.5")
     assert code == 0, err
@@ -66,8 +68,8 @@ async def test_the_embedded_reader_is_judged(truth: Path, tmp_path: Path) -> Non
     assert "note.jpg" in page.read_text("utf-8")
 
 
-async def test_an_endpoint_is_judged_and_compared(truth: Path, tmp_path: Path) -> None:
-    """An endpoint is asked in its protocol; a goal that it misses ends with 1, and a run before is compared with."""
+async def test_an_endpoint_is_evaluated_and_compared(truth: Path, tmp_path: Path) -> None:
+    """An endpoint is compared with an earlier run, and a missed goal is exit 1."""
 
     def wrong(_: bytes) -> bytes:
         answer: dict[str, Any] = {"receipt": {"merchant": {"name": "Corner Shop"}, "total": "99.99"}}
@@ -93,7 +95,7 @@ async def test_an_endpoint_is_judged_and_compared(truth: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize("wrong", ["state", "address"])
 async def test_an_endpoint_that_does_not_answer_ends_the_evaluation(truth: Path, wrong: str) -> None:
-    """A worker waits for the end of an outage; an evaluation says so in a line and ends with 1."""
+    """An outage ends the evaluation with one line and exit 1."""
     async with FakeEndpoint(down=True).serve() as endpoint:
         aws = {
             "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": endpoint.url if wrong == "state" else "http://127.0.0.1:9",
@@ -107,11 +109,11 @@ async def test_an_endpoint_that_does_not_answer_ends_the_evaluation(truth: Path,
     assert "The endpoint reader does not answer: " in err
 
 
-async def test_what_is_missing_is_said_before_anything_is_read(truth: Path, tmp_path: Path) -> None:
-    """Pictures that are not there, or a report that can be written nowhere, end with 2 at once."""
+async def test_missing_files_are_reported_before_reading(truth: Path, tmp_path: Path) -> None:
+    """Missing pictures, or a missing folder of the report, are exit 2 at once."""
     for wrong, sentence in (
         (("--images", tmp_path / "none"), "2 of 2 pictures are not in"),
-        (("--html", tmp_path / "none" / "report.html"), "no such directory"),
+        (("--html", tmp_path / "none" / "report.html"), "the directory does not exist"),
     ):
         code, _, err = await evaluate("--truth", truth, *wrong)
         assert code == 2
@@ -126,8 +128,8 @@ async def test_what_is_missing_is_said_before_anything_is_read(truth: Path, tmp_
         (("--truth", "x", "--at-least", "luck=2"), "--at-least"),
     ],
 )
-async def test_what_cannot_work_is_said_in_a_line(arguments: tuple[str, ...], sentence: str) -> None:
-    """A truth or goal that makes no sense ends with 2 and one line."""
+async def test_invalid_input_is_reported_in_one_line(arguments: tuple[str, ...], sentence: str) -> None:
+    """An invalid truth or goal is exit 2 and one line."""
     code, _, err = await evaluate(*arguments)
     assert code == 2
     assert sentence in err

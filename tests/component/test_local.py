@@ -1,4 +1,4 @@
-"""`receipts local` as people run it: the real model, processes of its own, from the first line to Ctrl-C."""
+"""`receipts local` with the real reader and its own processes, from the start to Ctrl-C."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ ODD = Path(__file__).parents[3] / "shared" / "receipts" / "odd"
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The directory in which the command runs; what it leaves there, the test sees."""
+    """The working directory of the command, so that a test sees the files it leaves."""
     path, runtime = tmp_path / "place", tmp_path / "runtime"
     path.mkdir()
     runtime.mkdir()
@@ -38,7 +38,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @asynccontextmanager
 async def receipts(*arguments: str | Path, cwd: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run the command meanwhile."""
+    """Run the command in the background and yield its process."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "worker", *map(str, arguments)),
         cwd=cwd,
@@ -62,7 +62,7 @@ async def record(process: asyncio.subprocess.Process, *, within_s: float = 240) 
 
 
 def said(receipt: dict[str, Any]) -> Any:
-    """Return what a receipt says, however it is spelled: neither case, blanks nor zeros after the point count."""
+    """Return a receipt's values, ignoring case, blanks and trailing zeros."""
     return _plain(Receipt.model_validate(receipt).model_dump())
 
 
@@ -74,8 +74,8 @@ def _plain(value: Any) -> Any:
     return "".join(value.casefold().split()) if isinstance(value, str) else value
 
 
-async def test_the_samples_are_read_as_they_are(place: Path, tmp_path: Path) -> None:
-    """Every field of every sample is right; what comes into the inbox follows; Ctrl-C ends it and leaves nothing."""
+async def test_the_samples_are_read_correctly(place: Path, tmp_path: Path) -> None:
+    """Every field of every sample is right, a file in the inbox is read, and Ctrl-C leaves no files."""
     async with receipts("local", "--json", cwd=place) as process:
         found = {row["document"].rpartition("/")[2]: row for row in [await record(process) for _ in truth()]}
         assert {name: said(row["receipt"]) for name, row in found.items()} == {
@@ -95,8 +95,8 @@ async def test_the_samples_are_read_as_they_are(place: Path, tmp_path: Path) -> 
     assert list((tmp_path / "runtime").iterdir()) == []
 
 
-async def test_workers_come_when_there_is_something_to_read(place: Path) -> None:
-    """From no worker at all a receipt is read, and a person is told that a worker came for it."""
+async def test_a_worker_starts_when_a_receipt_arrives(place: Path) -> None:
+    """From zero workers, a receipt starts one, a note reports it, and the receipt is read."""
     arguments = ("--workers", "0", "--max-workers", "2", "--once", "--json")
     async with receipts("local", *arguments, FILES / "de-supermarket-card.jpg", cwd=place) as process:
         out, err = await asyncio.wait_for(process.communicate(), 240)
@@ -105,8 +105,8 @@ async def test_workers_come_when_there_is_something_to_read(place: Path) -> None
     assert process.returncode == 0
 
 
-async def test_the_console_shows_workers_come_and_is_there_without_any(place: Path) -> None:
-    """The console answers while nobody works, and then says how many workers there are."""
+async def test_the_console_runs_without_workers_and_shows_their_number(place: Path) -> None:
+    """The console answers while no worker runs, and shows the number of workers."""
     port = free_port(0)
     arguments = ("--workers", "0", "--max-workers", "2", "--http-port", str(port), "--json")
     async with (
@@ -115,7 +115,7 @@ async def test_the_console_shows_workers_come_and_is_there_without_any(place: Pa
     ):
         seen: set[int] = set()
         async with asyncio.timeout(240):
-            while not {0, 1} <= seen:  # it is read, and the worker goes again
+            while not {0, 1} <= seen:  # the worker reads the receipt and is stopped again
                 await asyncio.sleep(0.1)
                 with contextlib.suppress(aiohttp.ClientConnectionError):
                     async with http.get("/v1/live") as answer:
@@ -125,8 +125,8 @@ async def test_the_console_shows_workers_come_and_is_there_without_any(place: Pa
     assert process.returncode == 0
 
 
-async def test_once_says_by_its_exit_code_whether_all_was_extracted(place: Path, tmp_path: Path) -> None:
-    """A good receipt and an empty file with the same name are two records and exit 1; nothing is left behind."""
+async def test_once_exits_with_1_unless_all_are_extracted(place: Path, tmp_path: Path) -> None:
+    """A good receipt and an empty file of the same name give two records and exit 1, and leave no files."""
     (place / "other").mkdir()
     empty = place / "other" / "de-supermarket-card.jpg"
     empty.touch()
@@ -149,16 +149,16 @@ async def test_once_says_by_its_exit_code_whether_all_was_extracted(place: Path,
         (("--once",), "--once needs the files to read"),
         (("--once", "."), "is a directory"),
         (("nothing.jpg",), "does not exist"),
-        (("--aws-port", "8123", "--model-port", "8123"), "--aws-port and --model-port are both 8123"),
+        (("--aws-port", "8123", "--model-port", "8123"), "--aws-port and --reader-port are both 8123"),
         (("--workers", "0"), "--workers may be 0 only with --max-workers"),
-        (("--workers", "3", "--max-workers", "2"), "and not be more than it"),
+        (("--workers", "3", "--max-workers", "2"), "and must not exceed it"),
     ],
     ids=["no files", "a directory", "a missing file", "a port twice", "no workers", "fewest above most"],
 )
 async def test_misuse_is_refused_before_anything_starts(
     place: Path, arguments: tuple[str, ...], sentence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Misuse is exit 2 and a sentence on stderr."""
+    """Misuse is exit 2 and one sentence on stderr."""
     monkeypatch.setenv("COLUMNS", "200")
     async with receipts("local", *arguments, cwd=place) as process:
         out, err = await asyncio.wait_for(process.communicate(), 60)
@@ -166,8 +166,8 @@ async def test_misuse_is_refused_before_anything_starts(
     assert sentence in " ".join(err.decode().split())
 
 
-async def test_what_keeps_it_from_starting_is_no_receipt_that_failed(place: Path) -> None:
-    """A port that another has, and a data directory that cannot be made, are exit 2 and one line."""
+async def test_a_failed_start_is_not_a_failed_receipt(place: Path) -> None:
+    """A port in use, or a data directory that cannot be created, is exit 2 and one line."""
     (place / "file").touch()
     with listen(0) as taken:
         port = str(taken.getsockname()[1])
@@ -181,8 +181,8 @@ async def test_what_keeps_it_from_starting_is_no_receipt_that_failed(place: Path
 
 @pytest.mark.shared
 @pytest.mark.skipif(not ODD.exists(), reason="needs the odd files beside the project")
-async def test_odd_files_get_the_outcome_that_is_expected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What must be refused is rejected, what can be read reaches the model, nothing fails and nothing dies."""
+async def test_odd_files_get_the_expected_status(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Unreadable files are rejected, readable ones reach the reader, and no receipt or process fails."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     rows = [json.loads(line) for line in (ODD / "expect.jsonl").read_text().splitlines()]
     expected = {row["file"]: row["expect"] for row in rows}

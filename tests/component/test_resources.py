@@ -1,4 +1,4 @@
-"""What the embedded stack makes is what the specs define, and it works together."""
+"""The provisioned resources match their specs and work together."""
 
 import json
 from typing import TYPE_CHECKING
@@ -7,7 +7,7 @@ import pytest
 
 from worker.messages.parse import parse
 from worker.messages.queue import open_queue
-from worker.workbench.local import environment, resources
+from worker.workbench.local import environment, provision
 
 if TYPE_CHECKING:
     from tests.component.emulators import Aws
@@ -21,23 +21,23 @@ async def _received(aws: "Aws") -> list[str]:
 
 
 async def test_an_upload_arrives_on_the_queue(aws: "Aws") -> None:
-    """An object put into the bucket becomes a message that the worker's parser takes for that upload."""
+    """An object put into the bucket becomes a message that the worker parses as that upload."""
     key = "2026/ein Beleg+öäü.jpg"
     await aws.clients.s3.put_object(Bucket=aws.resources.bucket, Key=key, Body=b"x")
     uploads = [upload for body in await _received(aws) for upload in parse(body).uploads]
     assert [(upload.bucket, upload.key) for upload in uploads] == [(aws.resources.bucket, key)]
 
 
-async def test_making_it_again_changes_nothing(aws: "Aws") -> None:
-    """A second run finds what is there, with its objects."""
+async def test_provisioning_again_changes_nothing(aws: "Aws") -> None:
+    """A second run keeps the resources and their objects."""
     await aws.clients.s3.put_object(Bucket=aws.resources.bucket, Key="kept", Body=b"x")
-    again = await resources.make(aws.clients, aws.specs, account=aws.emulator.account, region=environment.REGION)
+    again = await provision.make(aws.clients, aws.specs, account=aws.emulator.account, region=environment.REGION)
     assert again == aws.resources
     assert (await aws.clients.s3.head_object(Bucket=aws.resources.bucket, Key="kept"))["ContentLength"] == 1
 
 
 async def test_a_message_received_too_often_goes_to_the_dead_letter_queue(aws: "Aws") -> None:
-    """The queue's redrive policy names the dead-letter queue and the blueprint's number of receives."""
+    """The queue's redrive policy names the dead-letter queue and the specs' number of receives."""
     answer = await aws.clients.sqs.get_queue_attributes(
         QueueUrl=aws.resources.queue_url, AttributeNames=["RedrivePolicy", "VisibilityTimeout"]
     )
@@ -49,13 +49,13 @@ async def test_a_message_received_too_often_goes_to_the_dead_letter_queue(aws: "
 
 @pytest.mark.parametrize(("wish", "most"), [(None, 10), (3, 3), (100, 10)])
 async def test_a_worker_knows_which_receive_is_the_last(aws: "Aws", wish: int | None, most: int) -> None:
-    """The queue's policy says how often SQS hands a message out; a wish for more does not change that."""
+    """The last receive follows the queue's policy; a setting can only lower it."""
     queue = await open_queue(aws.clients.sqs, aws.resources.queue_url, max_receive_count=wish)
     assert (queue.max_receive_count, queue.dead_letter_url) == (most, aws.resources.dead_letter_url)
 
 
 async def test_the_table_has_its_indexes_and_its_time_to_live(aws: "Aws") -> None:
-    """Each index of the specs is there with its keys; DynamoDB deletes by the attribute it names."""
+    """Each index of the specs exists with its keys, and DynamoDB deletes by the specs' attribute."""
     description = (await aws.clients.dynamodb.describe_table(TableName=aws.resources.table))["Table"]
     found = {
         index["IndexName"]: [key["AttributeName"] for key in index["KeySchema"]]
@@ -67,7 +67,7 @@ async def test_the_table_has_its_indexes_and_its_time_to_live(aws: "Aws") -> Non
 
 
 async def test_an_object_keeps_its_versions(aws: "Aws") -> None:
-    """Two uploads to one key are two versions that can both be fetched."""
+    """Two uploads to one key are two versions, and both can be fetched."""
     versions = [
         (await aws.clients.s3.put_object(Bucket=aws.resources.bucket, Key="twice", Body=body))["VersionId"]
         for body in (b"first", b"second")

@@ -1,4 +1,4 @@
-"""The embedded stack from the upload to the record, its workers in processes of their own."""
+"""The embedded stack from the upload to the record, with worker processes."""
 
 import asyncio
 import base64
@@ -28,12 +28,12 @@ QUICK = {
     "RECEIPTS_RECEIVE_WAIT_S": "1",
     "RECEIPTS_ENDPOINT_TIMEOUT_S": "2",
 }
-"""Times that make a recovery quick."""
+"""Settings for a quick recovery."""
 
 
 @pytest.fixture(autouse=True)
 def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory of this test for what lives as long as its stacks."""
+    """This test's own directory for running stacks."""
     path = tmp_path / "runtime"
     path.mkdir()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(path))
@@ -52,7 +52,7 @@ def pictures(tmp_path: Path) -> Callable[[int], list[Path]]:
 
 
 async def send(stack: Stack, paths: list[Path]) -> list[Uploaded]:
-    """Put files into the stack's bucket."""
+    """Upload files to the stack's bucket."""
     keys = uploads.keys(paths)
     bucket = stack.resources.bucket
     return [await uploads.put(stack.clients.s3, path, bucket=bucket, key=key) for path, key in keys.items()]
@@ -68,7 +68,7 @@ async def answered(stack: Stack, sent: list[Uploaded], *, within_s: float = 60) 
 
 
 async def settled(stack: Stack, *, within_s: float = 30) -> None:
-    """Wait until the queue has no message, seen or unseen; fail where the dead-letter queue has one."""
+    """Wait until the queue is empty, and check that the dead-letter queue is."""
     names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     async with asyncio.timeout(within_s):
         while True:
@@ -83,7 +83,7 @@ async def settled(stack: Stack, *, within_s: float = 30) -> None:
 
 
 async def test_a_killed_worker_loses_nothing(pictures: Callable[[int], list[Path]]) -> None:
-    """A worker that is killed while it reads leaves its receipts to the next one: each gets one record, no more."""
+    """The next worker processes the receipts of a killed one, and each gets exactly one record."""
     container, reached, leave = Container(), asyncio.Event(), asyncio.Event()
 
     async def hang(_request: web.Request) -> web.Response:
@@ -107,8 +107,8 @@ async def test_a_killed_worker_loses_nothing(pictures: Callable[[int], list[Path
         assert stack.deaths.empty()
 
 
-async def test_a_stopped_worker_ends_with_0_and_hands_back(pictures: Callable[[int], list[Path]]) -> None:
-    """A worker that is asked to stop while it reads ends cleanly in its time; another one does the receipt at once."""
+async def test_a_stopped_worker_ends_with_0_and_releases(pictures: Callable[[int], list[Path]]) -> None:
+    """A worker that is stopped while it works exits in time, and another one processes the receipt at once."""
     container, reached, leave = Container(), asyncio.Event(), asyncio.Event()
 
     async def hang_once(_request: web.Request) -> web.Response:
@@ -125,12 +125,12 @@ async def test_a_stopped_worker_ends_with_0_and_hands_back(pictures: Callable[[i
         assert await stack.stop_worker(stack.workers[0]) == 0
         leave.set()
         await stack.add_worker()
-        # Far less than the visibility of 120 s that the first worker had taken.
+        # Far less than the first worker's visibility timeout of 120 s.
         assert len(await answered(stack, sent)) == 1
 
 
 async def test_two_stacks_run_side_by_side(pictures: Callable[[int], list[Path]], runtime: Path) -> None:
-    """Each has its own ports, bucket and table, and is found when it says so; both end without leaving a file."""
+    """Each stack has its own ports, bucket and table, is listed once published, and leaves no files."""
     files = pictures(2)
     first, second = Container(), Container()
     async with served(first) as one, served(second) as other:
@@ -148,7 +148,7 @@ async def test_two_stacks_run_side_by_side(pictures: Callable[[int], list[Path]]
 
 
 async def test_data_outlives_the_stack(pictures: Callable[[int], list[Path]], tmp_path: Path) -> None:
-    """With a data directory a second run has the first one's objects, versions and records, on other ports."""
+    """With a data directory a second run has the objects, versions and records of the first, on other ports."""
     data, container = tmp_path / "data", Container()
     async with served(container) as url:
         async with Stack(container_url=url, data=data) as stack:
@@ -170,7 +170,7 @@ async def test_data_outlives_the_stack(pictures: Callable[[int], list[Path]], tm
 
 
 async def test_data_outlives_a_kill(pictures: Callable[[int], list[Path]], tmp_path: Path) -> None:
-    """Killed with everything else, a stack leaves its records; what was not read yet is read by the next one."""
+    """After a kill, the next stack has all records and processes the uploads without one."""
     data, container = tmp_path / "data", Container()
     async with served(container) as url:
         first, second = pictures(2)
@@ -194,16 +194,16 @@ async def test_data_outlives_a_kill(pictures: Callable[[int], list[Path]], tmp_p
     assert len(container.seen) == 2
 
 
-async def test_a_part_that_dies_is_reported(pictures: Callable[[int], list[Path]]) -> None:
-    """A worker that cannot start says why; nothing is started again in silence."""
+async def test_a_part_that_ends_is_reported(pictures: Callable[[int], list[Path]]) -> None:
+    """A worker that cannot start is reported with its error, and is not restarted silently."""
     async with served(Container()) as url, Stack(container_url=url, variables={"RECEIPTS_DRAIN_S": "99"}) as stack:
         death = await asyncio.wait_for(stack.deaths.get(), 30)
     assert (death.name, death.status) == ("worker-1", 2)
     assert "RECEIPTS_DRAIN_S" in death.last_words
 
 
-async def test_the_users_own_aws_is_never_reached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A profile, a role, an endpoint and odd values of the user's own reach neither the stack nor its workers."""
+async def test_the_users_aws_configuration_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The user's profile, role, endpoints and invalid values affect neither the stack nor its workers."""
     config = tmp_path / "config"
     config.write_text("[profile work]\nregion = eu-central-1\nendpoint_url = http://127.0.0.1:9\n")
     for name, value in {
@@ -240,7 +240,7 @@ def _fenced(content: str) -> str:
 
 
 def _chat(wrap: Callable[[str], str]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Answer as a vLLM container does."""
+    """Answer like a vLLM container."""
 
     async def complete(_request: web.Request) -> web.Response:
         message = {"role": "assistant", "content": wrap(json.dumps(FLAT))}
@@ -261,7 +261,7 @@ def _chat(wrap: Callable[[str], str]) -> Callable[[web.Request], Awaitable[web.S
 async def test_a_chat_endpoint_works_by_configuration_alone(
     pictures: Callable[[int], list[Path]], wrap: Callable[[str], str]
 ) -> None:
-    """An endpoint that speaks chat completions with flat fields and day-first dates gives a right record."""
+    """A chat endpoint with flat fields and day-first dates gives a correct record, with settings alone."""
     container = Container()
     container.handler = _chat(wrap)
     variables = {

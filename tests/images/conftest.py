@@ -1,4 +1,4 @@
-"""The images that `make images` built, where there are any as new as the code."""
+"""The images that `make images` built, if they are as new as the code."""
 
 import json
 import os
@@ -14,24 +14,24 @@ ROOT = Path(__file__).parents[2]
 
 
 class Image:
-    """One image and what can be asked of it."""
+    """One image, its metadata and ways to run it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        told = json.loads(_podman("inspect", name).stdout)[0]
-        self.made_at = datetime.fromisoformat(told["Created"]).timestamp()
-        self.config: dict[str, Any] = told["Config"]
-        self.health_check: list[str] = told["Healthcheck"]["Test"]
+        inspected = json.loads(_podman("inspect", name).stdout)[0]
+        self.made_at = datetime.fromisoformat(inspected["Created"]).timestamp()
+        self.config: dict[str, Any] = inspected["Config"]
+        self.health_check: list[str] = inspected["Healthcheck"]["Test"]
 
     def run(self, *command: str, entrypoint: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run `command` in it, without network, as a hardened task would."""
+        """Run `command` in the image, hardened as a task and without network."""
         options = ["--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--no-healthcheck"]
         options += [f"--env={name}={value}" for name, value in environment.items()]
         options += ["--entrypoint", entrypoint] if entrypoint else []
         return _podman("run", "--rm", "--pull", "never", *options, self.name, *command)
 
     def python(self, script: str, **environment: str) -> str:
-        """Run a script in it and return what it printed; the script must end with 0."""
+        """Run a script in the image and return its output; the script must exit with 0."""
         done = self.run("-c", script, entrypoint="python", **environment)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
@@ -43,16 +43,16 @@ def _podman(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def _built(name: str) -> Image:
     if not shutil.which("podman") or _podman("image", "exists", name).returncode:
-        pytest.skip(f"there is no image {name} here: make images")
+        pytest.skip(f"the image {name} does not exist; run `make images`")
     image = Image(name)
-    # A builder that finds nothing changed keeps an image's old time: who has just built says so.
+    # A build without changes keeps the image's old time, so a fresh build is announced by RECEIPTS_IMAGES_ARE_NEW.
     if not os.environ.get("RECEIPTS_IMAGES_ARE_NEW") and image.made_at < _changed_at():
-        pytest.skip(f"the image {name} is older than the code: make images")
+        pytest.skip(f"the image {name} is older than the code; run `make images`")
     return image
 
 
 def _changed_at() -> float:
-    """Return when a file that the images are made of was last changed, seconds since 1970."""
+    """Return the latest modification time of the images' source files, seconds since 1970."""
     files = [file for folder in ("worker", "docker", "requirements") for file in (ROOT / folder).rglob("*")]
     return max(file.stat().st_mtime for file in files if file.suffix not in {".pyc", ".md", ""} and file.is_file())
 

@@ -1,4 +1,4 @@
-"""What the images hold, and what they do not."""
+"""The contents of the images."""
 
 import importlib.util
 import json
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
 AWS = {
     "AWS_REGION": "eu-central-1",
-    "AWS_DEFAULT_REGION": "eu-central-1",  # what the bare client reads
+    "AWS_DEFAULT_REGION": "eu-central-1",  # the plain client reads only this
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_EC2_METADATA_DISABLED": "true",
@@ -53,19 +53,19 @@ def slim() -> ModuleType:
 
 
 def services() -> set[str]:
-    """Return every AWS service that the code asks a client for."""
+    """Return every AWS service that the code creates a client for."""
     code = "\n".join(path.read_text() for path in (ROOT / "worker").rglob("*.py"))
     return set(re.findall(r"\.client\(\s*\"([a-z0-9-]+)\"", code))
 
 
 def test_the_services_that_the_code_uses_are_kept() -> None:
-    """No client's model is thrown away with those that nobody asks for."""
+    """The service models that the code uses are not removed with the others."""
     assert {"s3", "sqs", "dynamodb", "sagemaker-runtime"} <= services()
     assert services() <= slim().AWS_SERVICES
 
 
-def test_the_unused_is_found_and_the_used_is_not(tmp_path: Path) -> None:
-    """Of a site-packages, other services, build tools and the other image's parts go; the rest stays."""
+def test_only_unused_files_are_removed(tmp_path: Path) -> None:
+    """Other services, build tools and the other image's code are removed; the rest stays."""
     kept = [
         "botocore/data/s3/1/service-2.json.gz",
         "botocore/data/endpoints.json",
@@ -89,13 +89,13 @@ def test_the_unused_is_found_and_the_used_is_not(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["worker.Dockerfile", "reader.Dockerfile"])
 def test_the_linter_has_nothing_to_say(name: str) -> None:
-    """Each Dockerfile keeps to hadolint's rules, but for those that it switches off with a reason."""
+    """Each Dockerfile passes hadolint, except for rules that it disables with a reason."""
     hadolint = Path(sys.executable).with_name("hadolint")
     done = subprocess.run([hadolint, DOCKER / name], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_compose_names_files_that_are_there() -> None:
+def test_compose_services_are_built_here_and_hardened() -> None:
     """Each service of the compose file is built from a Dockerfile of the project, hardened, and stops in time."""
     compose = yaml.safe_load((DOCKER / "compose.yaml").read_text())
     assert set(compose["services"]) == {"worker", "reader"}
@@ -106,13 +106,13 @@ def test_compose_names_files_that_are_there() -> None:
 
 
 def test_every_client_can_be_made_in_the_worker(worker: "Image") -> None:
-    """The trimmed client library still makes every client that the code asks for."""
+    """The trimmed client library still creates every client that the code uses."""
     script = CLIENTS.replace("SERVICES", repr(sorted(services())))
     assert worker.python(script, **AWS).split() == sorted(services())
 
 
 def test_the_worker_holds_no_reader_emulator_or_tools(worker: "Image") -> None:
-    """Neither OCR nor emulator, neither compiler nor package manager is in the worker's image."""
+    """The worker image has no OCR, emulator, compiler or package manager."""
     modules = ["ministack", "onnxruntime", "cv2", "rapidocr", "pip", "setuptools", "worker.reader", "moto"]
     programs = ["gcc", "cc", "make", "apt", "apt-get", "pip", "perl", "ld"]
     script = (
@@ -125,7 +125,7 @@ def test_the_worker_holds_no_reader_emulator_or_tools(worker: "Image") -> None:
 
 @pytest.mark.parametrize("name", ["worker", "reader"])
 def test_no_image_runs_as_root_or_can_become_it(name: str, request: pytest.FixtureRequest) -> None:
-    """The process has an account of its own, and no file gives it another one's rights."""
+    """The process runs as its own account, and no setuid file gives it other privileges."""
     image: Image = request.getfixturevalue(name)
     assert image.config["User"] == "10001:10001"
     script = (
@@ -152,21 +152,21 @@ def test_everything_that_is_imported_has_its_bytecode(name: str, module: str, re
 
 
 def test_signals_reach_the_processes(worker: "Image", reader: "Image") -> None:
-    """Commands are in exec form, so that no shell stands between SIGTERM and Python."""
+    """Commands are in exec form, so that SIGTERM reaches Python without a shell in between."""
     assert worker.config["Cmd"] == ["receipts", "worker"]
     assert worker.health_check == ["CMD", "receipts", "health"]
     assert (reader.config["Entrypoint"][0], reader.config["Cmd"]) == ("python", ["serve"])
 
 
 def test_a_worker_without_settings_says_what_is_missing(worker: "Image") -> None:
-    """The worker's own command starts, and refuses with one line and exit 2 what cannot work."""
+    """The worker's default command starts, and refuses missing settings with one line and exit 2."""
     done = worker.run("receipts", "worker", **AWS)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "RECEIPTS_QUEUE_URL" in done.stderr
 
 
 def test_every_verb_but_local_works_in_the_worker(worker: "Image") -> None:
-    """What the image leaves out is missed by no verb: each can be loaded."""
+    """Every verb can be loaded without the code that the image leaves out."""
     script = (
         "from worker.commands import root\nfor verb in root.Verbs().list_commands(None): root.load(verb); print(verb)"
     )
@@ -176,7 +176,7 @@ def test_every_verb_but_local_works_in_the_worker(worker: "Image") -> None:
     assert {"worker", "health", "settings", "list"} <= set(found)
 
 
-def test_the_model_starts_with_serve_alone(reader: "Image") -> None:
-    """SageMaker's only argument is taken; another one is refused."""
+def test_the_reader_accepts_only_serve(reader: "Image") -> None:
+    """The reader accepts SageMaker's argument `serve` and refuses any other."""
     assert reader.run("serve", "--help").returncode == 0
     assert reader.run("train").returncode == 2

@@ -13,9 +13,9 @@ from worker.aws.clients import Clients, clients
 from worker.aws.resources import BucketSpec, QueueSpec, ResourceSpecs, TableSpec
 from worker.commands.support import local_stack
 from worker.settings import Settings
-from worker.workbench.local import emulator, environment, resources
+from worker.workbench.local import emulator, environment, provision
 from worker.workbench.local.processes import Family
-from worker.workbench.local.resources import Resources
+from worker.workbench.local.provision import Provisioned
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Site:
     """Everything that a worker needs, and nothing that it could mistake for AWS."""
 
     aws: Clients
-    resources: Resources
+    resources: Provisioned
     fleet: Fleet
 
     async def worker(self, **settings: object) -> WorkerProcess:
@@ -53,5 +53,5 @@ async def site(name: str, endpoint: FakeEndpoint) -> AsyncIterator[Site]:
         os.environ.update(variables)
         aws = await stack.enter_async_context(clients(Settings()))
         specs = ResourceSpecs(bucket=BucketSpec(name=name), queue=QueueSpec(name=name), table=TableSpec(name=name))
-        made = await resources.make(aws, specs, account=environment.ACCOUNT, region=environment.REGION)
+        made = await provision.make(aws, specs, account=environment.ACCOUNT, region=environment.REGION)
         yield Site(aws, made, stack.enter_context(Fleet(variables, directory)))

@@ -1,4 +1,4 @@
-"""`.ci/images`, with tools that do as they are told: the machine's trouble passes, the images' fails."""
+"""`.ci/images` with fake tools: faults of the machine pass, faults of the images fail."""
 
 import os
 import shutil
@@ -22,12 +22,12 @@ nproc*) echo "$PROCESSORS" ;;
 esac
 """
 
-pytestmark = pytest.mark.skipif(not Path("/etc/debian_version").exists(), reason="it works on Debian alone")
+pytestmark = pytest.mark.skipif(not Path("/etc/debian_version").exists(), reason="needs Debian")
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A directory with the script, a folder that says how podman is set up, and tools."""
+    """A directory with the script, a podman setup and fake tools."""
     shutil.copytree(PROJECT / ".ci", tmp_path / ".ci")
     tools = [tmp_path / "tools" / name for name in ("podman", "buildah", "debootstrap", "make", "id", "nproc")]
     for tool in (*tools, tmp_path / ".venv" / "bin" / "python", tmp_path / "setup" / "make-base-image.sh"):
@@ -52,7 +52,7 @@ def run(project: Path, *, fail: str = "", **changes: str) -> tuple[int, str]:
 
 
 def test_in_ci_the_images_are_built_and_tested(project: Path) -> None:
-    """All goes well: the images are built, looked at and run."""
+    """Without faults the images are built, inspected and run."""
     code, said = run(project)
     assert code == 0, said
     assert (project / "calls").read_text().splitlines()[-3:] == ["make images", "python -m", "make smoke"]
@@ -64,12 +64,12 @@ def test_in_ci_the_images_are_built_and_tested(project: Path) -> None:
         ("podman info", "podman does not run here"),
         ("podman image,make-base-image.sh docker.io/library/python:3.11-slim-bookworm", "no base"),
         ("podman run", "a container with limits does not run here"),
-        ("podman build", "a build gets at no packages here"),
+        ("podman build", "a build cannot reach packages here"),
         ("make images,second podman build", "the build lost the network"),
     ],
 )
-def test_what_the_machine_cannot_do_is_said_and_passes(project: Path, fail: str, reason: str) -> None:
-    """No podman, no base, no cgroups, no network: no fault of the images."""
+def test_a_fault_of_the_machine_is_reported_and_passes(project: Path, fail: str, reason: str) -> None:
+    """A missing podman, base image, cgroup or network is not a fault of the images."""
     code, said = run(project, fail=fail)
     assert code == 0
     assert reason in said
@@ -77,21 +77,21 @@ def test_what_the_machine_cannot_do_is_said_and_passes(project: Path, fail: str,
 
 
 @pytest.mark.parametrize("fail", ["make images", "python -m", "make smoke"])
-def test_what_the_images_do_wrong_fails(project: Path, fail: str) -> None:
-    """Images that cannot be built though packages can be had, that hold what they should not, that do not work."""
+def test_a_fault_of_the_images_fails(project: Path, fail: str) -> None:
+    """The run fails for images that cannot be built although packages can, have wrong contents or do not work."""
     code, said = run(project, fail=fail)
     assert code != 0, said
 
 
-def test_a_machine_that_is_too_busy_says_nothing_of_the_images(project: Path) -> None:
-    """Time limits are passed because of others: that is said, and passes."""
+def test_a_busy_machine_passes(project: Path) -> None:
+    """A smoke test that fails on a busy machine is reported and passes, because its time limits say nothing."""
     code, said = run(project, fail="make smoke", PROCESSORS="-1")
     assert code == 0
     assert "too busy" in said
 
 
 @pytest.mark.parametrize("changes", [{"CI": "false"}, {"RECEIPTS_IMAGES": "0"}, {"RECEIPTS_CONTAINERS": "/nowhere"}])
-def test_nothing_is_done_where_nobody_asks(project: Path, changes: dict[str, str]) -> None:
-    """A developer's machine, one that is told so, and one without a way to set podman up."""
+def test_nothing_is_done_unless_asked(project: Path, changes: dict[str, str]) -> None:
+    """Nothing runs outside CI, with RECEIPTS_IMAGES=0, or without a podman setup."""
     code, said = run(project, **changes)
     assert (code, said.count("\n")) == (0, 1)

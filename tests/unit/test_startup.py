@@ -1,4 +1,4 @@
-"""A stop that comes before a process is ready."""
+"""A stop before a process is ready."""
 
 import os
 import signal
@@ -13,8 +13,8 @@ from worker.workbench.local import environment
 
 
 @pytest.mark.parametrize("verb", ["worker", "console"])
-def test_a_stop_before_anything_has_begun_ends_with_0(verb: str) -> None:
-    """A process that still asks for its queue, which does not answer, has nothing to finish when SIGTERM comes."""
+def test_a_stop_during_the_start_ends_with_0(verb: str) -> None:
+    """A process that still waits for its queue to answer has nothing to finish on SIGTERM."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(60)
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"

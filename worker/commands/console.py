@@ -1,4 +1,4 @@
-"""`receipts console`: the console and its API without a worker, such as on a laptop in front of a table on AWS."""
+"""`receipts console`: the console and its API without a worker, for example on a laptop for a table on AWS."""
 
 import asyncio
 import signal
@@ -20,11 +20,11 @@ def command(
     port: Annotated[
         int | None, typer.Option(min=0, max=65_535, help="Port; 0 takes a free one.", show_default="RECEIPTS_HTTP_PORT")
     ] = None,
-    open_browser: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the console in the browser.")] = False,
 ) -> None:
-    """Serve the console and its API for the table, queue and bucket that are set, until Ctrl-C.
+    """Serve the console and its API for the configured table, queue and bucket, until Ctrl-C.
 
-    On this machine alone it needs no token; anywhere else RECEIPTS_API_TOKEN.
+    On 127.0.0.1 it needs no token. On any other address set RECEIPTS_API_TOKEN.
     """
     from worker.settings import load
 
@@ -58,10 +58,10 @@ async def _serve(settings: "Settings", *, open_browser: bool) -> None:
         try:
             await _listen(runner, settings)
             address = f"http://{settings.http_host}:{runner.addresses[0][1]}/"
-            typer.echo(f"The console: {address}", err=True)
+            typer.echo(f"Console: {address}", err=True)
             if open_browser:
                 webbrowser.open(address)
-            await _stopped()
+            await _stop_signal()
         finally:
             await runner.cleanup()
 
@@ -79,13 +79,13 @@ async def _listen(runner: "AppRunner", settings: "Settings") -> None:
         await web.TCPSite(runner, settings.http_host, settings.http_port).start()
     except OSError as error:
         raise SettingsError(
-            f"RECEIPTS_HTTP_PORT: {settings.http_host}:{settings.http_port} cannot be listened on ({error.strerror}); "
-            "0 takes a free port"
+            f"RECEIPTS_HTTP_PORT: cannot listen on {settings.http_host}:{settings.http_port} ({error.strerror}). "
+            "Set another port, or 0 for any free port."
         ) from error
 
 
-async def _stopped() -> None:
-    """Return on Ctrl-C or SIGTERM."""
+async def _stop_signal() -> None:
+    """Wait for Ctrl-C or SIGTERM."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,4 +1,4 @@
-"""`receipts diff`: which fields a new model says differently."""
+"""`receipts diff`: the fields that a new model reads differently."""
 
 import asyncio
 from typing import TYPE_CHECKING, Annotated
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 def command(
     *,
     selection: Selection,
-    replay: Annotated[str | None, typer.Option(metavar="ID", help="The records of one replay.")] = None,
-    examples: Annotated[int, typer.Option(min=0, help="Changes to show.")] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs, with every change.")] = False,
+    replay: Annotated[str | None, typer.Option(metavar="ID", help="Compare the records of one replay.")] = None,
+    examples: Annotated[int, typer.Option(min=0, help="Number of changes to show.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every change.")] = False,
 ) -> None:
-    """Compare what records say with what they said under the model before.
+    """Compare records with what the previous model read.
 
-    `right` counts the changes that agree with what a person had corrected, `wrong` those that do not.
+    `right` counts the changes that agree with a person's correction, `wrong` those that contradict one.
     """
     difference, changes = asyncio.run(_compare(selection, replay, None if as_json else examples))
     if as_json:
@@ -77,5 +77,5 @@ def _print(difference: "Difference", changes: list["Change"]) -> None:
         out.print(rows)
     console(stderr=True).print(
         f"{difference.changed:,} of {difference.compared:,} records changed "
-        f"({difference.records:,} looked at; the others have only one answer)."
+        f"({difference.records:,} read; the others have only one answer)."
     )

@@ -1,4 +1,4 @@
-"""`receipts doctor`: whether everything is there that a worker needs, and may be used."""
+"""`receipts doctor`: check that everything a worker needs exists and may be used."""
 
 import asyncio
 import json
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 MARKS = {"ok": ("ok", "green"), "failed": ("FAILED", "bold red"), "skipped": ("skipped", "dim")}
 
 
-def command(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False) -> None:
+def command(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Check credentials, region, bucket, notification, queue, redrive policy, table, endpoint and permissions.
 
-    One line each, with the cure for what is wrong; exit 1 if anything is. It changes nothing and invokes no model. It
-    looks with your credentials: in a task it looks with the task's.
+    Each check prints one line, and a failed one its cure; the exit code is then 1. Nothing is changed and no model is
+    invoked. The checks use your credentials, and in a task the task's.
     """
     findings = asyncio.run(_examine(quiet=as_json))
     if as_json:
@@ -28,21 +28,23 @@ async def _examine(*, quiet: bool) -> "list[Finding]":
     from worker.aws.clients import clients, config, session
     from worker.aws.resources import ResourceSpecs
     from worker.commands.support.checkup import examine
-    from worker.commands.support.checkup.finding import Finding, Patient
+    from worker.commands.support.checkup.finding import Finding, Installation
     from worker.settings import load
 
     settings = load(receive_wait_s=1)
-    opening = session()
-    if opening.region_name is None:  # no client can be made without one
+    aws_session = session()
+    if aws_session.region_name is None:  # no client can be created without a region
         findings = [Finding(check="region", status="failed", detail="no region is set", cure="Set AWS_REGION.")]
         if not quiet:
             _print(findings[0])
         return findings
     options = config(timeout_s=settings.call_timeout_s, connections=2)
     findings = []
-    async with clients(settings) as opened, opening.client("sts", config=options) as sts:
-        patient = Patient(settings=settings, clients=opened, sts=sts, region=opening.region_name, specs=ResourceSpecs())
-        async for finding in examine(patient):
+    async with clients(settings) as opened, aws_session.client("sts", config=options) as sts:
+        installation = Installation(
+            settings=settings, clients=opened, sts=sts, region=aws_session.region_name, specs=ResourceSpecs()
+        )
+        async for finding in examine(installation):
             findings.append(finding)
             if not quiet:
                 _print(finding)

@@ -1,4 +1,4 @@
-"""`receipts export`: records as a file, however many."""
+"""`receipts export`: any number of records as a file."""
 
 import asyncio
 import sys
@@ -26,23 +26,23 @@ def command(
     selection: Selection,
     format_: Annotated[
         Format | None,
-        typer.Option("--format", "-f", help="csv, jsonl or parquet.", show_default="by the file's name, else csv"),
+        typer.Option("--format", "-f", help="csv, jsonl or parquet.", show_default="from the file's suffix, else csv"),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", dir_okay=False, help="File to write.", show_default="stdout")
     ] = None,
-    items: Annotated[bool, typer.Option("--items", help="CSV, Parquet: one row an item of a receipt.")] = False,
+    items: Annotated[bool, typer.Option("--items", help="CSV, Parquet: one row per item of a receipt.")] = False,
 ) -> None:
-    """Write records to a file, as they hold after corrections.
+    """Write records to a file, with corrections applied.
 
-    Without conditions the whole table is scanned; with some, an index finds the records. Either is streamed, so that
-    any number fits. A file is complete when it has its name: until then it is called .part.
+    Without conditions the whole table is scanned; with conditions an index finds the records. Records are streamed,
+    so their number is not limited. Until the file is complete, its name ends in .part.
     """
     kind = format_ or _kind(output)
     if kind == "parquet" and output is None:
         raise typer.BadParameter("Parquet needs a file: -o receipts.parquet")
     if kind == "jsonl" and items:
-        raise typer.BadParameter("--items is for csv and parquet: a line of jsonl has the items in it")
+        raise typer.BadParameter("--items is for csv and parquet; a line of jsonl already contains the items")
     with _writer(kind, output, items=items) as writer:
         records, rows, read = asyncio.run(_export(selection, writer))
     console(stderr=True).print(f"{records:,} records, {rows:,} rows, {read:,} read.")
@@ -55,7 +55,7 @@ def _kind(output: Path | None) -> Format:
 
 @contextmanager
 def _writer(kind: Format, output: Path | None, *, items: bool) -> Iterator["Writer"]:
-    """Give what records are written to; the file gets its name when all of them are."""
+    """Yield the writer of the records. The file gets its final name once it is complete."""
     from worker.results.export import Csv, JsonLines, Parquet
 
     if output is None:
@@ -83,7 +83,7 @@ def _text_writer(kind: Format, stream: Any, *, items: bool) -> "Writer":
 
 
 async def _export(selection: Selection, writer: "Writer") -> tuple[int, int, int]:
-    """Write the records of `selection`; return how many records and rows, and how many records were read for it."""
+    """Write the records of `selection`. Return the numbers of records and rows written and of records read."""
     from worker.aws.clients import clients
     from worker.results.query import Results
     from worker.settings import load
@@ -104,12 +104,12 @@ async def _export(selection: Selection, writer: "Writer") -> tuple[int, int, int
 async def _source(
     dynamodb: Any, results: Any, selection: Selection, table: str, on_read: Callable[[int], None]
 ) -> tuple[AsyncIterator["Record"], int | None]:
-    """Return the records of `selection`, and about how many they are where that is known."""
+    """Return the records of `selection` and their approximate number, or None if it is unknown."""
     from worker.results.export import chosen_records, every_record
 
     if selection != Selection():
         return chosen_records(results, selection, on_read=on_read), None
-    console(stderr=True).print("No condition is given: the whole table is scanned.")
+    console(stderr=True).print("No conditions are given, so the whole table is scanned.")
     return every_record(dynamodb, table, on_read=on_read), await results.count() or None
 
 

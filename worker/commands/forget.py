@@ -1,4 +1,4 @@
-"""`receipts forget`: a person's receipts, with everything that was made of them."""
+"""`receipts forget`: delete a person's receipts and everything derived from them."""
 
 import asyncio
 import contextlib
@@ -21,24 +21,26 @@ def command(
     prefix: Annotated[
         str | None,
         typer.Option(
-            metavar="s3://BUCKET/PREFIX", help="Also every upload under it, such as a customer's.", show_default=False
+            metavar="s3://BUCKET/PREFIX",
+            help="Also every upload under this prefix, such as a customer's.",
+            show_default=False,
         ),
     ] = None,
     scan: Annotated[
-        bool, typer.Option("--scan", help="Read the whole table for answers to versions that are gone already.")
+        bool, typer.Option("--scan", help="Scan the table for answers to versions that are already deleted.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it; without this it is only counted.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one document a line as JSON.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete. Without this option, only count.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per document and line.")] = False,
 ) -> None:
-    """Delete receipts for good: image in all versions, record, history, and the answers kept for their bytes.
+    """Delete receipts permanently: all versions of the image, record, history, and the answers stored for their bytes.
 
-    Backups keep what they hold until they expire: docs/operations.md says what else to think of.
+    Backups keep their copies until they expire. docs/operations.md lists what else to consider.
     """
     named = documents or []
     if not named and not prefix:
-        raise typer.BadParameter("name at least one document, or --prefix")
+        raise typer.BadParameter("name at least one document, or give --prefix")
     if prefix and not re.fullmatch(r"s3://[^/]+/.+", prefix):
-        raise typer.BadParameter(f"--prefix {prefix} is no s3://BUCKET/PREFIX; a whole bucket is not forgotten so")
+        raise typer.BadParameter(f"--prefix {prefix}: write s3://BUCKET/PREFIX; a whole bucket cannot be forgotten")
     traces = asyncio.run(_forget(named, prefix, scan=scan, delete=yes))
     if as_json:
         for found in traces:
@@ -55,7 +57,7 @@ async def _forget(named: list[str], prefix: str | None, *, scan: bool, delete: b
     settings = load()
     async with clients(settings) as aws:
         forgetter = Forgetter(aws.s3, aws.dynamodb, settings.table)
-        found = {await _meant(forgetter, name, settings.bucket) for name in named}
+        found = {await _resolve(forgetter, name, settings.bucket) for name in named}
         if prefix:
             bucket, _, start = prefix.removeprefix("s3://").partition("/")
             found.update(await forgetter.documents(bucket, start))
@@ -63,23 +65,24 @@ async def _forget(named: list[str], prefix: str | None, *, scan: bool, delete: b
         return [await go(document, scan=scan) for document in sorted(found)]
 
 
-async def _meant(forgetter: "Forgetter", name: str, bucket: str | None) -> str:
-    """Return the one document that `name` means; refuse a name that means two, since what is deleted is gone."""
+async def _resolve(forgetter: "Forgetter", name: str, bucket: str | None) -> str:
+    """Return the document that `name` means. Refuse an ambiguous name, because a deletion cannot be undone."""
     from botocore.exceptions import ClientError
 
     possible = documents_named(name, bucket)
     if not possible:
-        raise typer.BadParameter(f"{name} is no BUCKET/KEY, and RECEIPTS_BUCKET is not set")
+        raise typer.BadParameter(f"{name}: write BUCKET/KEY, or set RECEIPTS_BUCKET")
     if len(possible) == 1:
         return possible[0]
     there = []
     for document in possible:
-        # What is read as a bucket may be none, or another's; where that is all there is, forgetting says so.
+        # The bucket of this reading may not exist or belong to another account. If no reading fits, forgetting it
+        # reports the error.
         with contextlib.suppress(ClientError):
             if not (await forgetter.look(document)).none:
                 there.append(document)
     if len(there) > 1:
-        raise typer.BadParameter(f"{name} means {' or '.join(there)}: write s3://BUCKET/KEY")
+        raise typer.BadParameter(f"{name} can mean {' or '.join(there)}; write s3://BUCKET/KEY")
     if there:
         return there[0]
     return name if name.startswith(f"{bucket}/") else possible[0]
@@ -94,4 +97,4 @@ def _show(traces: "list[Traces]", *, deleted: bool) -> None:
         shown.add_row(*cells(found.document, found.versions, int(found.record), found.answers, found.overflow))
     console().print(shown)
     if not deleted and any(not found.none for found in traces):
-        console(stderr=True).print("Nothing was deleted. The same with --yes deletes it.")
+        console(stderr=True).print("Nothing was deleted. Add --yes to delete.")

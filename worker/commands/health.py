@@ -1,12 +1,12 @@
-"""`receipts health`: whether the worker in this container is well."""
+"""`receipts health`: the health check of a worker container."""
 
 import typer
 
 
 def command() -> None:
-    """Ask the worker on this machine how it is: exit 0 if it polls as it should, else 1.
+    """Check the health of the worker on this machine: exit 0 if it polls its queue, else 1.
 
-    It looks at RECEIPTS_HTTP_PORT, as a container's health check does.
+    It asks at RECEIPTS_HTTP_PORT, as a container's health check does.
     """
     from worker.runtime.healthcheck import main
 

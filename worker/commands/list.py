@@ -1,4 +1,4 @@
-"""`receipts list`: the newest records that fit, one line each."""
+"""`receipts list`: the newest matching records, one per line."""
 
 import asyncio
 import shlex
@@ -21,26 +21,24 @@ from worker.results.selection import BadQuery, Selection
 def command(
     *,
     selection: Selection,
-    limit: Annotated[int, typer.Option(min=1, max=MAX_LIMIT, help="Records to show at most.")] = 20,
-    cursor: Annotated[str | None, typer.Option(help="Where to go on: what the page before ended with.")] = None,
-    thorough: Annotated[
-        bool, typer.Option("--thorough", help="Read on until the page is full, however many records that takes.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_LIMIT, help="Largest number of records to show.")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Continue after a previous page; it prints its cursor.")] = None,
+    thorough: Annotated[bool, typer.Option("--thorough", help="Keep reading until the page is full.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List records, newest first.
 
-    An index answers status, merchant, purchase date, upload date and content. Every other condition is checked on
-    what the index gives: then at most ten records are read for each one shown, unless you say --thorough.
+    An index finds records by status, merchant, purchase date, upload date and content. Every other condition filters
+    what the index returns. Then at most ten records are read for each one shown, unless --thorough is given.
     """
     try:
         page = asyncio.run(_page(selection, limit=limit, cursor=cursor, thorough=thorough))
     except BadQuery as error:
         raise typer.BadParameter(str(error)) from error
     if as_json:
-        typer.echo(printable_json(_for_programs(page), indent=2))
+        typer.echo(printable_json(_as_json(page), indent=2))
     else:
-        _for_people(page)
+        _print(page)
 
 
 async def _page(selection: Selection, *, limit: int, cursor: str | None, thorough: bool) -> Page:
@@ -54,12 +52,12 @@ async def _page(selection: Selection, *, limit: int, cursor: str | None, thoroug
         )
 
 
-def _for_programs(page: Page) -> dict[str, object]:
+def _as_json(page: Page) -> dict[str, object]:
     rows = [row.as_json() for row in page.rows]
     return {"receipts": rows, "cursor": page.cursor, "read": page.read, "index": page.index}
 
 
-def _for_people(page: Page) -> None:
+def _print(page: Page) -> None:
     out = console()
     if page.rows:
         out.print(_wide(page.rows) if out.width >= rows.WIDE else rows.narrow_table(map(_narrow, page.rows)))
@@ -68,9 +66,9 @@ def _for_people(page: Page) -> None:
         again = shlex.join(["receipts", *sys.argv[1:]]).split(" --cursor ", maxsplit=1)[0]
         said += f" More: {again} --cursor {page.cursor}"
         if page.read > len(page.rows) and len(page.rows) == 0:
-            said += "\nNothing fitted so far; --thorough reads on until something does."
+            said += "\nNo match so far. --thorough keeps reading until it finds one."
     elif not page.rows:
-        said = f"Nothing fits ({page.read} read by {page.index})."
+        said = f"No record matches ({page.read} read by {page.index})."
     console(stderr=True).print(said, markup=False, soft_wrap=True)
 
 
@@ -97,14 +95,14 @@ def _narrow(row: Row) -> rows.Row:
 
 
 def _note(row: Row) -> str:
-    """Return what a person should know of this record, in a few words."""
+    """Return the remarks on a record, in a few words."""
     notes = []
     if row.reason:
         notes.append(row.reason)
-    if row.checks and not row.reviewed_at:  # what a person has approved needs no look any more
+    if row.checks and not row.reviewed_at:  # a person has already approved a reviewed record
         notes.append(", ".join(check.name for check in row.checks))
     if row.possible_duplicate_of:
-        notes.append(f"like {row.possible_duplicate_of}")
+        notes.append(f"possible duplicate of {row.possible_duplicate_of}")
     if row.reviewed_at:
         notes.append("reviewed")
     return "; ".join(notes)

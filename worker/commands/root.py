@@ -1,7 +1,7 @@
-"""The `receipts` command: finds the verb, loads its file and turns what goes wrong into one line and an exit code.
+"""The `receipts` command: finds the verb, loads its module, and turns errors into one line and an exit code.
 
-A verb is a module of this package with either `command` (a function with typer's annotations) or `app` (a Typer with
-verbs of its own). Exit codes: 0 done, 1 not done, 2 misuse or settings that cannot work.
+A verb is a module with either `command` (a function with typer's annotations) or `app` (a Typer with subcommands).
+Exit codes: 0 done, 1 not done, 2 misuse or settings that cannot work.
 """
 
 import importlib
@@ -36,24 +36,24 @@ VERBS: Final = {
     "scale": DEVELOPMENT,
     "evaluate": DEVELOPMENT,
 }
-"""The package of each verb, in the order of the help. An image has no development verbs, so its help omits them."""
+"""The package of each verb, in the order of the help. The help omits verbs that are not installed, as in an image."""
 
 
 class Verbs(TyperGroup):
     """A group whose commands are imported by name, on first use."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 # the base class's signature
-        """Return the verbs that are there, in the order of the help."""
+        """Return the installed verbs, in the order of the help."""
         return [verb for verb in VERBS if _installed(verb)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return the verb's command, or None where there is no such verb."""
+        """Return the verb's command, or None if the verb does not exist."""
         if cmd_name not in self.list_commands(ctx):
             return None
         return load(cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the verb; the commands known by name are what a typing error is compared with."""
+        """Find the verb. Click suggests a verb from `self.commands` for a misspelt one."""
         self.commands = dict.fromkeys(self.list_commands(ctx))  # type: ignore[assignment] # only its names are read
         return super().resolve_command(ctx, args)
 
@@ -93,8 +93,8 @@ def receipts(
         bool,
         typer.Option(
             "--local",
-            help="Speak to the `receipts local` that runs on this machine, not to AWS. Where several run, "
-            "RECEIPTS_LOCAL names one by the port of its console.",
+            help="Use the `receipts local` that runs on this machine instead of AWS. If several run, "
+            "RECEIPTS_LOCAL selects one by the port of its console.",
         ),
     ] = False,
 ) -> None:
@@ -102,7 +102,7 @@ def receipts(
 
     Start with: receipts local
 
-    Exit codes: 0 done; 1 not done, or not all of it; 2 to be changed first: an option, a setting, a port, a directory.
+    Exit codes: 0 done; 1 not done, or only in part; 2 misuse: change an option, a setting, a port or a directory first.
     """
     if local:
         from worker.commands.support.local_stack import join
@@ -114,7 +114,7 @@ def main() -> None:
     """Run the command line and exit."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a merchant's name is no reason to fail on a plain terminal
+            stream.reconfigure(errors="backslashreplace")  # an ASCII terminal can print any merchant's name
     try:
         typer.main.get_command(app)(prog_name="receipts")
     except SettingsError as error:

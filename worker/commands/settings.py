@@ -1,4 +1,4 @@
-"""`receipts settings`: everything that can be set, and whether what is set can work."""
+"""`receipts settings`: list all settings and check the current ones."""
 
 import json
 import types
@@ -11,20 +11,21 @@ from pydantic import SecretStr
 
 def command(
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Only check what is set: exit 0 if it can work, else say why and exit 2.")
+        bool,
+        typer.Option("--check", help="Only check the current settings: exit 0 if valid, else print why and exit 2."),
     ] = False,
 ) -> None:
     """List every setting: its environment variable, value, default, limits and meaning.
 
-    What is set and cannot work is told at the end, and exit is 2.
+    Errors in the current settings are printed at the end, and the exit code is 2.
     """
     from worker.settings import load
 
     if check:
         load()
-        typer.echo("The settings can work.", err=True)
+        typer.echo("The settings are valid.", err=True)
         return
     rows = describe()
     if as_json:
@@ -35,7 +36,7 @@ def command(
 
 
 def describe() -> list[dict[str, Any]]:
-    """Return one entry a setting: variable, type, default, limits and description, in the order of the code."""
+    """Return one entry per setting: variable, type, default, limits and description, in order of declaration."""
     from worker.settings import PREFIX, Settings
 
     return [
@@ -73,7 +74,7 @@ def _type(annotation: Any) -> str:
 
 
 def _limits(annotation: Any, metadata: list[Any]) -> str | None:
-    """Return what a value must keep to, such as "> 0, ≤ 43200"."""
+    """Return the limits of a value, such as "> 0, ≤ 43200"."""
     parts = []
     for limit in [*_nested(annotation), *metadata]:
         for name, sign in (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤")):
@@ -86,7 +87,7 @@ def _limits(annotation: Any, metadata: list[Any]) -> str | None:
 
 
 def _nested(annotation: Any) -> list[Any]:
-    """Return the constraints that an annotation carries itself."""
+    """Return the constraints inside an `Annotated` type."""
     if typing.get_origin(annotation) is not typing.Annotated:
         return []
     found: list[Any] = []
@@ -111,7 +112,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
         limits = ", ".join(part for part in (row["type"], row["limits"]) if part)
         console.print(Text.assemble((row["variable"], "bold"), " = ", value, (f"  ({limits})", "dim")))
         console.print(Padding(Text(row["description"]), (0, 0, 0, 4)))
-    console.print("\nAWS itself (region, credentials, endpoints) is set by the usual AWS_* variables.", style="dim")
+    console.print("\nThe usual AWS_* variables configure AWS itself: region, credentials, endpoint URLs.", style="dim")
 
 
 def _shown(default: Any) -> str:

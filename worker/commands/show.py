@@ -1,4 +1,4 @@
-"""`receipts show`: everything that is known of one document."""
+"""`receipts show`: one record in full."""
 
 import asyncio
 import webbrowser
@@ -15,16 +15,16 @@ from worker.receipts.text import printable_json
 from worker.results.selection import BadQuery
 
 LINK_S = 3_600
-"""Time for which the link to the image works, seconds."""
+"""Seconds for which the link to the image is valid."""
 
 
 def command(
-    key: Annotated[str, typer.Argument(help=f"The document: {HELP}")],
+    key: Annotated[str, typer.Argument(help=f"Document: {HELP}")],
     *,
     open_image: Annotated[bool, typer.Option("--open", help="Open the image in the browser.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show one record: its fields, what did not add up, its history, and a link to the image."""
+    """Show one record: its fields, failed checks, history, and a link to the image."""
     record, link = asyncio.run(_find(key))
     if as_json:
         typer.echo(printable_json({**record.as_json(), "image_url": link}, indent=2))
@@ -48,7 +48,7 @@ async def _find(key: str) -> tuple[Record, str]:
         for document in names:
             if record := await results.get(document):
                 return record, await link(aws.s3, record, expires_s=LINK_S)
-    raise BadQuery(f"there is no record of {safe(' or '.join(names) or key)}; `receipts list` shows what there is")
+    raise BadQuery(f"no record found for {safe(' or '.join(names) or key)}; `receipts list` shows the records")
 
 
 def _print(record: Record, link: str) -> None:
@@ -60,7 +60,7 @@ def _print(record: Record, link: str) -> None:
         "possible duplicate of": record.possible_duplicate_of,
         "answered from": record.answered_from,
         "confidence": record.confidence,
-        "reviewed": record.reviewed_at and f"{record.reviewed_at} by {record.reviewed_by or 'somebody'}",
+        "reviewed": record.reviewed_at and f"{record.reviewed_at} by {record.reviewed_by or 'an unnamed reviewer'}",
         "uploaded": record.uploaded_at,
         "stored": record.stored_at,
         "file": " ".join(filter(None, [record.media_type, f"{record.pages} pages" if (record.pages or 1) > 1 else ""])),
@@ -68,7 +68,7 @@ def _print(record: Record, link: str) -> None:
         "version": record.version_id,
         "model": record.model and as_text(record.model.model_dump(exclude={"usage"})),
         "usage": record.model and as_text(record.model.usage),
-        "calls of the endpoint": record.attempts,
+        "endpoint calls": record.attempts,
         "milliseconds": as_text(record.timings_ms),
         "replay": record.replay_id,
         "trace": record.trace_id,
@@ -78,12 +78,12 @@ def _print(record: Record, link: str) -> None:
     if record.receipt is not None:
         _print_receipt(record.receipt, record)
     if record.checks:
-        out.print("\nWhat did not add up", style="bold")
+        out.print("\nFailed checks", style="bold")
         for check in record.checks:
             out.print(Text(f"  {safe(check.message)}"), Text(f"({safe(check.name)})", style="dim"))
     if record.history:
         _print_history(record)
-    out.print(f"\nImage, for an hour: {link}", markup=False, soft_wrap=True)
+    out.print(f"\nImage (link valid for one hour): {link}", markup=False, soft_wrap=True)
 
 
 def _print_pairs(pairs: dict[str, Any]) -> None:
@@ -97,7 +97,7 @@ def _print_pairs(pairs: dict[str, Any]) -> None:
 def _print_receipt(receipt: Receipt, record: Record) -> None:
     said = receipt.model_dump(mode="json", exclude={"items", "taxes"})
     fields = dict(_flat(said))
-    rows = table("field", "value", "corrected to", "sure")
+    rows = table("field", "value", "corrected to", "confidence")
     for name in dict.fromkeys([*fields, *record.corrections]):
         value, fixed = fields.get(name), record.corrections.get(name)
         sure = record.field_confidence.get(name)
@@ -140,7 +140,7 @@ def _share(confidence: float | None) -> str:
 
 
 def _print_history(record: Record) -> None:
-    rows = table("revision", "stored", "status", "model", "total", title="\nWhat it said before")
+    rows = table("revision", "stored", "status", "model", "total", title="\nEarlier answers")
     for entry in record.history:
         model, receipt = entry.get("model") or {}, entry.get("receipt") or {}
         name = model.get("model_version") or model.get("endpoint")

@@ -1,4 +1,4 @@
-"""`receipts stats`: what came in, what became of it, and what was spent."""
+"""`receipts stats`: counts of records by status, day and model, and the amounts spent."""
 
 import asyncio
 import datetime as dt
@@ -23,13 +23,16 @@ BAR: Final = 40
 def command(
     *,
     selection: Selection,
-    everything: Annotated[bool, typer.Option("--all", help=f"Count all records, not those of {DAYS} days.")] = False,
-    merchants: Annotated[int, typer.Option(min=0, help="Merchants to show.")] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help=f"Count all records, not only the last {DAYS} days.")
+    ] = False,
+    merchants: Annotated[int, typer.Option(min=0, help="Number of merchants to show.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Count records by status and day, and sum what was spent by currency and merchant.
+    """Count records by status and day, and sum the totals by currency and merchant.
 
-    Every record of the selection is read: those uploaded in the last 30 days, unless you choose others or say --all.
+    By default these are the records uploaded in the last 30 days. Conditions select others, --all selects all of them.
+    Every selected record is read.
     """
     if selection == Selection() and not everything:
         selection = replace(selection, uploaded_from=dt.datetime.now(dt.UTC) - dt.timedelta(days=DAYS))
@@ -56,7 +59,7 @@ def _print(counted: Stats, merchants: int) -> None:
     for rows in (
         _statuses(counted),
         _counts("reason", counted.reasons),
-        _counts("what did not add up", counted.checks),
+        _counts("failed check", counted.checks),
         _counts("model", counted.models),
         _days(counted),
         _spent(counted, merchants),

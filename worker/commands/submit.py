@@ -1,4 +1,4 @@
-"""`receipts submit`: files into the bucket, and on request their records back."""
+"""`receipts submit`: upload files, and optionally wait for their records."""
 
 import asyncio
 import contextlib
@@ -18,40 +18,40 @@ AT_A_TIME = 8
 
 
 def command(
-    files: Annotated[list[Path], typer.Argument(help="Receipts: pictures and PDFs.", show_default=False)],
+    files: Annotated[list[Path], typer.Argument(help="Receipts: pictures or PDFs.", show_default=False)],
     *,
-    bucket: Annotated[
-        str | None, typer.Option(help="Bucket to put them into; RECEIPTS_BUCKET without it.", show_default=False)
-    ] = None,
-    prefix: Annotated[str, typer.Option(help="What their keys begin with, such as 2026/travel/.")] = "",
+    bucket: Annotated[str | None, typer.Option(help="Bucket to upload to.", show_default="RECEIPTS_BUCKET")] = None,
+    prefix: Annotated[str, typer.Option(help="Prefix of the keys, such as 2026/travel/.")] = "",
     wait: Annotated[
-        bool, typer.Option("--wait", help="Wait for their records: exit 0 if all were extracted, else 1.")
+        bool, typer.Option("--wait", help="Wait for the records: exit 0 if all are extracted, else 1.")
     ] = False,
     timeout_s: Annotated[float, typer.Option("--timeout", min=1, help="Longest wait for the records, seconds.")] = 300,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one upload, or with --wait one record, a line as JSON.")
+        bool, typer.Option("--json", help="Print one JSON object per line: an upload, or with --wait a record.")
     ] = False,
 ) -> None:
-    """Put receipts into the bucket; the worker does the rest.
+    """Upload receipts to the bucket. The worker does the rest.
 
-    Each file's key is PREFIX and its name. The same key again is a newer upload, which takes the older one's place.
+    The key of a file is PREFIX followed by its name. A later upload to the same key replaces the earlier one.
     """
     from worker.aws import uploads
     from worker.aws.resources import OWN_PREFIX
     from worker.settings import load
 
     if prefix.startswith(OWN_PREFIX):
-        raise typer.BadParameter(f"keys under {OWN_PREFIX} are the worker's own output, and no receipts.")
+        raise typer.BadParameter(
+            f"--prefix {prefix}: {OWN_PREFIX} is reserved for the worker's output; choose another prefix."
+        )
     problems = [problem for path in files if (problem := uploads.problem(path))]
     if problems:
         raise typer.BadParameter("; ".join(problems))
     settings = load(**({"bucket": bucket} if bucket else {}))
     settings.require("bucket")
     keys = uploads.keys(files, prefix=prefix)
-    all_well = asyncio.run(
+    all_extracted = asyncio.run(
         _submit(keys, bucket=str(settings.bucket), wait_s=timeout_s if wait else None, as_json=as_json)
     )
-    raise typer.Exit(0 if all_well else 1)
+    raise typer.Exit(0 if all_extracted else 1)
 
 
 async def _submit(keys: dict[Path, str], *, bucket: str, wait_s: float | None, as_json: bool) -> bool:
@@ -77,7 +77,7 @@ async def _submit(keys: dict[Path, str], *, bucket: str, wait_s: float | None, a
 
 
 async def _send(aws: "Clients", keys: dict[Path, str], *, bucket: str, quiet: bool, as_json: bool) -> "list[Uploaded]":
-    """Upload every file, a few at a time, and print each as it arrives."""
+    """Upload every file, AT_A_TIME at once, and print each one when it is uploaded."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     from worker.aws import uploads

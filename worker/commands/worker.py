@@ -1,4 +1,4 @@
-"""`receipts worker`: one worker process, as ECS runs it."""
+"""`receipts worker`: one worker process, started as ECS starts it."""
 
 import contextlib
 import os
@@ -6,16 +6,16 @@ import sys
 
 
 def command() -> None:
-    """Run one worker: take messages from the queue, read their receipts, write the table, until SIGTERM.
+    """Run one worker until SIGTERM: receive messages, have their receipts read, write the results table.
 
-    It is configured by environment variables alone: `receipts settings` lists them.
+    Environment variables configure it; `receipts settings` lists them.
     """
     from worker.runtime.process import run
     from worker.settings import load
 
     code = run(load())
-    # Past the interpreter's own end, which would wait for a thread that still decodes a picture nobody wants any more.
-    with contextlib.suppress(OSError):  # nobody reads them any more
+    # The interpreter's own shutdown would wait for a thread that still decodes a picture.
+    with contextlib.suppress(OSError):  # the reading end of a pipe may be closed
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code)

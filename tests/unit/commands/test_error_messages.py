@@ -1,4 +1,4 @@
-"""What goes wrong on the way to AWS is one line, and the exit code says whose turn it is."""
+"""Errors on the way to AWS are one line; the exit code separates settings from outages."""
 
 import pytest
 
@@ -27,7 +27,7 @@ AWS = {
     ],
 )
 def test_an_aws_setting_that_cannot_work_is_refused_in_one_line(name: str, value: str) -> None:
-    """What a person must change is exit 2 and one line, never a traceback."""
+    """A wrong AWS setting is one line and exit 2, never a traceback."""
     result = receipts("list", **AWS | {name: value})
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("receipts: ")
@@ -36,8 +36,8 @@ def test_an_aws_setting_that_cannot_work_is_refused_in_one_line(name: str, value
     assert "cannot be reached" not in result.stderr
 
 
-def test_aws_that_does_not_answer_is_no_misuse() -> None:
-    """Nothing is wrong with the settings where nobody answers: exit 1, and the line names the address."""
+def test_aws_that_does_not_answer_is_not_misuse() -> None:
+    """If nothing answers, the exit code is 1 and the line names the address."""
     result = receipts("list", **AWS)
     assert (result.returncode, result.stdout) == (1, "")
     assert "cannot be reached" in result.stderr

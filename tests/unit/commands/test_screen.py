@@ -1,4 +1,4 @@
-"""What people see of a record."""
+"""Records as people see them in a terminal."""
 
 import io
 import re
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from worker.commands.list import _for_people
+from worker.commands.list import _print
 from worker.commands.support.rows import folded
 from worker.commands.support.screen import COLUMNS, record_table, seconds, troubles
 from worker.receipts.receipt import Merchant, Receipt
@@ -18,7 +18,7 @@ from worker.results.query import Page, Row
 
 
 def record(**changes: Any) -> Record:
-    """Return a record of a receipt that adds up."""
+    """Return a record whose checks pass."""
     values: dict[str, Any] = {
         "document": "bucket/2026/a.jpg",
         "status": "extracted",
@@ -31,7 +31,7 @@ def record(**changes: Any) -> Record:
 
 
 def test_a_row_shows_what_was_read() -> None:
-    """Key, status, merchant, amount, confidence and seconds stand in the row; a receipt's text cannot colour it."""
+    """A row has key, status, merchant, amount, confidence and seconds; a receipt's text cannot colour it."""
     table = record_table([record()], width=200)
     assert [column.header for column in table.columns] == list(COLUMNS)
     out = io.StringIO()
@@ -46,8 +46,8 @@ LONG = "2026/travel expenses/november/my-restaurant-with-a-long-name-kuala-lumpu
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 200])
-def test_no_word_is_broken_however_narrow_the_terminal_is(width: int) -> None:
-    """At each width a row keeps its words whole: status, amount, date, sentences, and a key between its slashes."""
+def test_no_word_is_broken_in_a_narrow_terminal(width: int) -> None:
+    """At each width a row keeps words whole: status, amount, date, sentences, and the parts of a key."""
     checks = (CheckResult(name="a", message="Subtotal 98000, taxes, discount and tip do not give the total 107800."),)
     receipt = Receipt(
         merchant=Merchant(name="RESTORAN DAUN PANDAN SDN BHD"),
@@ -75,14 +75,14 @@ def test_no_word_is_broken_however_narrow_the_terminal_is(width: int) -> None:
 
 @given(key=st.text(alphabet="abc/-_ ", max_size=80), width=st.integers(1, 40))
 def test_a_key_is_folded_without_loss(key: str, width: int) -> None:
-    """The lines of a key are the key; each fits where it has a place to fold it at."""
+    """The joined lines are the key, and each line fits as far as the key has places to wrap at."""
     lines = folded(key, width)
     assert "".join(lines) == key
     assert all(len(line) <= width or not re.search(r"[-_ /].", line) for line in lines)
 
 
-def test_what_did_not_add_up_is_told_in_sentences() -> None:
-    """Checks give their sentences; what has no receipt gives its reason."""
+def test_failed_checks_are_shown_as_sentences() -> None:
+    """Failed checks give their messages; a record without a receipt gives its reason."""
     checks = (CheckResult(name="a", message="One thing."), CheckResult(name="b", message="Another."))
     assert troubles(record(checks=checks)) == "One thing. Another."
     empty = record(status="rejected", receipt=None, reason="empty", detail="the object has no bytes")
@@ -90,16 +90,14 @@ def test_what_did_not_add_up_is_told_in_sentences() -> None:
 
 
 def test_seconds_are_from_the_upload_to_the_record() -> None:
-    """The clock of S3 may be ahead of the worker's: then it is zero and never less."""
+    """The time is 0, never negative, if S3's clock is ahead of the worker's."""
     assert seconds(record()) == 1.75
     assert seconds(record(stored_at="2026-11-23T09:59:59.000Z")) == 0
 
 
 @pytest.mark.parametrize("width", ["60", "80", "200"])
-def test_a_list_breaks_no_word_either(
-    width: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """`receipts list` keeps status, time and document whole, and tells what it notes of a record."""
+def test_a_list_breaks_no_word(width: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`receipts list` keeps status, time and document whole, and shows its remarks on a record."""
     monkeypatch.setattr("worker.commands.support.terminal.PIPED_WIDTH", int(width))
     row = Row(
         document="bucket/samples/my-restaurant-sst.jpg",
@@ -111,7 +109,7 @@ def test_a_list_breaks_no_word_either(
         stored_at="2026-11-23T10:00:02.000Z",
         checks=(CheckResult(name="items_sum", message="x"),),
     )
-    _for_people(Page(rows=(row,), cursor=None, read=1, index="by_status"))
+    _print(Page(rows=(row,), cursor=None, read=1, index="by_status"))
     lines = capsys.readouterr().out.splitlines()
     assert max(len(line) for line in lines) <= int(width)
     words = " ".join(lines).split()

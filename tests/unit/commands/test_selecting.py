@@ -1,4 +1,4 @@
-"""Options that choose records, and text that a terminal must not obey."""
+"""Options that select records, and terminal-safe text."""
 
 import datetime as dt
 import unicodedata
@@ -26,31 +26,31 @@ TODAY = dt.date(2026, 11, 23)
     ],
 )
 def test_a_day_can_be_written_in_words(text: str, is_: dt.date) -> None:
-    """A day is ISO 8601 or as people say it."""
+    """A day is ISO 8601, a word, or a number of days ago."""
     assert day(text, today=TODAY) == is_
 
 
 @pytest.mark.parametrize("text", ["", "soon", "d", "2026-02-30", "99999999999d"])
-def test_no_day_is_refused_with_what_to_write(text: str) -> None:
-    """What is no day is refused with examples of one."""
+def test_an_invalid_day_is_refused_with_examples(text: str) -> None:
+    """The error shows how to write a day."""
     with pytest.raises(BadQuery, match="write 2026-11-23"):
         day(text, today=TODAY)
 
 
 @pytest.mark.parametrize("text", ["", "ten", "NaN", "-Infinity", "1e-99999", "1e400", "1e99999999", "1" * 40])
-def test_no_amount_is_refused_with_what_to_write(text: str) -> None:
-    """What is no amount, or none that the table could hold, is refused with an example of one."""
+def test_an_invalid_amount_is_refused_with_an_example(text: str) -> None:
+    """Text that is not an amount, or one that the table cannot store, is refused with an example."""
     with pytest.raises(BadQuery, match=r"write it as 12\.34"):
         amount(text)
 
 
 def test_a_last_day_is_included_whole() -> None:
-    """The end of a day is its last millisecond, which is how exactly records tell the time."""
+    """The end of a day is its last millisecond, the resolution of times in records."""
     assert end_of(TODAY) == dt.datetime(2026, 11, 23, 23, 59, 59, 999_000, tzinfo=dt.UTC)
 
 
 def test_options_become_a_selection() -> None:
-    """A command that selects gets its own options and the selection that the shared ones make."""
+    """A selecting command receives its own options and the selection built from the shared ones."""
     seen: list[tuple[int, Selection]] = []
 
     @selecting
@@ -65,8 +65,8 @@ def test_options_become_a_selection() -> None:
     assert seen == [(5, Selection(statuses=("failed", "needs_review"), merchant="ALDI", duplicates=False))]
 
 
-def test_an_option_that_cannot_be_is_misuse() -> None:
-    """A wrong option ends with exit code 2 and its reason, before anything is asked."""
+def test_an_invalid_option_is_misuse() -> None:
+    """An invalid option ends with exit code 2 and its reason, before the command runs."""
 
     @selecting
     def command(*, selection: Selection) -> None:
@@ -76,12 +76,12 @@ def test_an_option_that_cannot_be_is_misuse() -> None:
     app.command()(command)
     result = CliRunner().invoke(app, ["--purchased-from", "whenever"])
     assert result.exit_code == 2
-    assert "is no day" in result.output
+    assert "is not a day" in result.output
 
 
 @given(st.text())
-def test_nothing_that_a_terminal_obeys_is_printed(text: str) -> None:
-    """No control character and no change of direction is left of any text."""
+def test_no_control_character_is_printed(text: str) -> None:
+    """Control characters and direction marks are removed from any text."""
     assert not [char for char in terminal.safe(text) if unicodedata.category(char).startswith("C")]
 
 
@@ -95,7 +95,7 @@ def test_nothing_that_a_terminal_obeys_is_printed(text: str) -> None:
     ],
 )
 def test_a_cell_shows_text_as_written(text: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Escape sequences, direction marks, line breaks and markup do nothing in a table."""
+    """Escape sequences, direction marks, line breaks and markup have no effect in a table."""
     rows = terminal.table("merchant")
     rows.add_row(*terminal.cells(text))
     terminal.console().print(rows)
@@ -112,5 +112,5 @@ def test_a_cell_shows_text_as_written(text: str, shown: str, capsys: pytest.Capt
     ],
 )
 def test_money_has_its_currency_s_decimals(amount: str, currency: str | None, shown: str) -> None:
-    """An amount has at least the decimals of its currency, and never fewer than it says."""
+    """An amount has at least the decimals of its currency, and keeps all of its own."""
     assert terminal.money(amount, currency) == shown

@@ -1,1 +1,1 @@
-"""What several verbs share: options, tables, checks and error messages."""
+"""Parts that several verbs share: options, tables, checks and error messages."""

@@ -1,4 +1,4 @@
-"""What AWS, a file or the way to them answered: one line for a person, with the cure where there is one."""
+"""Errors of AWS, the network and files, each explained in one line with its cure if there is one."""
 
 import sys
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Trouble:
-    """What went wrong, as a person hears it."""
+    """An error as it is shown to people."""
 
     sentence: str
     setting: bool = False
-    """It stays so until the person sets something else: exit 2."""
+    """Whether the person must change a setting first, which is exit code 2."""
 
 
 def explain(error: Exception) -> Trouble | None:
-    """Return one line for an error of botocore's or of a file; None for any other."""
+    """Return one line about a file error or an error of botocore; None for any other."""
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else "A file cannot be read or written: "
         return Trouble(f"{where}{error.strerror}")
@@ -26,14 +26,12 @@ def explain(error: Exception) -> Trouble | None:
         case aws.NoCredentialsError() | aws.PartialCredentialsError() | aws.CredentialRetrievalError():
             return Trouble(
                 "No AWS credentials were found. Sign in with `aws sso login` or set AWS_PROFILE; "
-                "for what runs on this machine: receipts --local …"
+                "to use the stack on this machine instead: receipts --local …"
             )
         case aws.NoRegionError():
             return Trouble("No AWS region is set. Set AWS_REGION, such as AWS_REGION=eu-central-1.", setting=True)
         case aws.ProfileNotFound():
-            return Trouble(
-                f"{error}. AWS_PROFILE names it; `aws configure list-profiles` lists what there is.", setting=True
-            )
+            return Trouble(f"{error}. Set AWS_PROFILE to one that `aws configure list-profiles` lists.", setting=True)
         case (
             aws.InvalidConfigError()
             | aws.InvalidDefaultsMode()
@@ -42,10 +40,10 @@ def explain(error: Exception) -> Trouble | None:
             | aws.InvalidSTSRegionalEndpointsConfigError()
             | aws.InvalidS3UsEast1RegionalEndpointConfigError()
         ):
-            return Trouble(f"An AWS_* variable or the AWS configuration cannot work: {error}", setting=True)
-        case ValueError() if str(error).startswith("Invalid endpoint: "):  # botocore has no type for it
+            return Trouble(f"An AWS_* variable or the AWS configuration is invalid: {error}", setting=True)
+        case ValueError() if str(error).startswith("Invalid endpoint: "):  # botocore has no exception type for this
             return Trouble(
-                f"{error}. An AWS_ENDPOINT_URL variable or `endpoint_url` names it; write http://HOST:PORT or https://HOST.",
+                f"{error}. Write http://HOST:PORT or https://HOST in the AWS_ENDPOINT_URL variable or `endpoint_url`.",
                 setting=True,
             )
         case aws.ClientError():
@@ -57,8 +55,8 @@ def explain(error: Exception) -> Trouble | None:
             return None
 
 
-def nobody_answered(error: Exception) -> bool:
-    """Tell whether `error` of botocore's says that nothing answered at an address, whoever asks."""
+def is_unreachable(error: Exception) -> bool:
+    """Return whether botocore's `error` means that nothing answered at the address."""
     from botocore.exceptions import ConnectionError as NoConnection
     from botocore.exceptions import HTTPClientError
 

@@ -1,4 +1,4 @@
-"""Rows of receipts for people: a line each where the terminal is wide, a few where it is narrow; no word is broken."""
+"""Rows of receipts: one line each on a wide terminal, several on a narrow one. Words are never broken."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -14,12 +14,12 @@ from rich.text import Text
 from worker.commands.support.terminal import safe, status_text, table
 
 WIDE: Final = 130
-"""Columns of a terminal from which a receipt gets a line, with a column for each thing that is told."""
+"""Terminal width from which each receipt gets one line, in columns."""
 SHORTEST_KEY: Final = 24
 
 
 class Key:
-    """A key that is folded after a slash where it can be, else after a hyphen, an underscore or a blank."""
+    """A key that wraps after a slash if possible, else after a hyphen, an underscore or a blank."""
 
     def __init__(self, key: str, style: str = "") -> None:
         self.text = safe(key)
@@ -35,7 +35,7 @@ class Key:
 
 
 def folded(key: str, width: int) -> list[str]:
-    """Return `key` in lines of at most `width` columns, where it has places to fold it at."""
+    """Return `key` in lines of at most `width` columns, as far as it has places to wrap at."""
     lines = [""]
     for part in _pieces(key, width):
         if lines[-1] and cell_len(lines[-1] + part) > width:
@@ -54,7 +54,7 @@ def _pieces(key: str, width: int) -> Iterator[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What a narrow terminal shows of one receipt."""
+    """One receipt on a narrow terminal."""
 
     status: str
     key: str
@@ -63,12 +63,12 @@ class Row:
     total: str | None
     """With its currency."""
     asides: tuple[str, ...] = ()
-    """What is told beside the key, in a few words each."""
+    """Further facts, shown below the key in a few words each."""
     trouble: str = ""
 
 
 def narrow_table(rows: Iterable[Row]) -> Table:
-    """Return a table that can be read in 60 columns: what belongs to a receipt stands below its merchant."""
+    """Return a table that fits 60 columns: the details of a receipt are below its merchant."""
     made = table("status", "receipt", "total", right=["total"], whole=["status", "total"])
     for row in rows:
         name = ", ".join(str(part) for part in (row.merchant, row.date) if part)

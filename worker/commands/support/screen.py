@@ -1,4 +1,4 @@
-"""What `receipts local` and `receipts submit` show: progress on stderr, records on stdout."""
+"""The output of `receipts local` and `receipts submit`: progress on stderr, records on stdout."""
 
 import datetime as dt
 import json
@@ -17,31 +17,31 @@ from worker.receipts.record import Record
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-COLUMNS = ("key", "status", "merchant", "date", "total", "currency", "confidence", "what did not add up", "seconds")
+COLUMNS = ("key", "status", "merchant", "date", "total", "currency", "confidence", "failed checks", "seconds")
 
 
 class JsonScreen:
-    """One stored record a line on stdout for programs; what is for people goes to stderr."""
+    """Output for programs: one stored record per line on stdout, notes on stderr."""
 
     def note(self, sentence: str) -> None:
         """Print what a person should know."""
         sys.stderr.write(f"{safe_lines(sentence)}\n")
 
     def ready(self, part: str) -> None:
-        """Say nothing: a program waits for records."""
+        """Print nothing: programs read only records."""
 
     def sending(self, total: int) -> None:
-        """Say nothing: a program waits for records."""
+        """Print nothing: programs read only records."""
 
     def done(self, record: Record) -> None:
         """Print the record."""
         print(json.dumps(record.as_json(), ensure_ascii=False), flush=True)
 
     def summary(self, found: list[Record]) -> None:
-        """Say nothing: each record was printed when it came."""
+        """Print nothing: each record was printed when it arrived."""
 
     def running(self, instructions: Sequence[str]) -> None:
-        """Print nothing: a program waits for records."""
+        """Print nothing: programs read only records."""
 
     def arrived(self, record: Record) -> None:
         """Print the record."""
@@ -49,9 +49,9 @@ class JsonScreen:
 
 
 class PeopleScreen:
-    """Progress while it works, a table when it is done, a line for each record that comes later.
+    """Output for people: progress, then a table, then one line for each later record.
 
-    Use it as a context manager, so that the terminal is as before at the end.
+    It is a context manager, which restores the terminal at the end.
     """
 
     def __init__(self) -> None:
@@ -83,21 +83,21 @@ class PeopleScreen:
         self._err.print(Text(safe_lines(sentence)), soft_wrap=True)
 
     def ready(self, part: str) -> None:
-        """Move on by one part, or say so where nothing can move."""
+        """Advance the progress bar by one part, or print a line without a terminal."""
         if self._live and self._task is not None:
             self._progress.update(self._task, advance=1, description=f"Starting: {part} ready")
         else:
             self.note(f"Ready: {part}.")
 
     def sending(self, total: int) -> None:
-        """Begin to count receipts."""
+        """Start the progress bar over `total` receipts."""
         if self._live and self._task is not None:
             self._progress.reset(self._task, total=total, description="Reading receipts")
         else:
             self.note(f"Reading {total} receipts …")
 
     def done(self, record: Record) -> None:
-        """Count one."""
+        """Advance the progress bar by one receipt."""
         if self._live and self._task is not None:
             name = safe(_key(record))
             self._progress.update(self._task, advance=1, description=f"Reading receipts: {name[-40:]}")
@@ -113,7 +113,7 @@ class PeopleScreen:
             self._err.print(Text(line), soft_wrap=True)
 
     def arrived(self, record: Record) -> None:
-        """Print one line about it."""
+        """Print one line about the record."""
         receipt = record.receipt
         parts = [
             status_text(record.status),
@@ -130,7 +130,7 @@ class PeopleScreen:
 
 
 def record_table(found: list[Record], *, width: int) -> Table:
-    """Return the table of `found`, one row a record, for a terminal of `width` columns."""
+    """Return a table with one row per record, for a terminal of `width` columns."""
     if width < WIDE:
         return narrow_table(map(_narrow, found))
     numbers = ["total", "confidence", "seconds"]
@@ -172,17 +172,17 @@ def _key(record: Record) -> str:
 
 
 def troubles(record: Record) -> str:
-    """Return what did not add up, or why there is no receipt."""
+    """Return the messages of the failed checks, or the reason why the record has no receipt."""
     why = ": ".join(part for part in (record.reason, record.detail) if part) if record.receipt is None else ""
     return " ".join([*([why] if why else []), *(result.message for result in record.checks)])
 
 
 def seconds(record: Record) -> float:
-    """Return the time from the upload to the record."""
+    """Return the seconds from the upload to the record, at least 0."""
     uploaded, stored = (dt.datetime.fromisoformat(moment) for moment in (record.uploaded_at, record.stored_at))
     return max(0.0, (stored - uploaded).total_seconds())
 
 
 def safe_lines(text: str) -> str:
-    """Return `text` without what a terminal would obey, its lines kept."""
+    """Return `text` without terminal control characters, except line breaks."""
     return "\n".join(safe(line) for line in text.splitlines())

@@ -1,4 +1,4 @@
-"""The options by which commands choose records, written once: every command that chooses records shares them."""
+"""The options that select records, shared by every command that does so."""
 
 import datetime as dt
 import functools
@@ -17,9 +17,9 @@ DAY_HELP: Final = "2026-11-23, today, yesterday or 7d (seven days ago)"
 
 
 def selecting(function: Callable[..., None]) -> Callable[..., None]:
-    """Give `function` the options of a selection; what they say is passed to it as `selection`.
+    """Add the options of a selection to `function`, which receives them as `selection`.
 
-    What cannot be is refused as misuse, exit code 2.
+    Invalid values are refused as misuse, exit code 2.
     """
     own = [one for one in inspect.signature(function).parameters.values() if one.name != "selection"]
     options = list(inspect.signature(_select, eval_str=True).parameters.values())
@@ -33,7 +33,7 @@ def selecting(function: Callable[..., None]) -> Callable[..., None]:
             raise typer.BadParameter(str(error)) from error
         function(selection=selection, **arguments)
 
-    command.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined] # what typer reads
+    command.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined] # typer reads it
     command.__annotations__ = {one.name: one.annotation for one in (*own, *options)} | {"return": None}
     return command
 
@@ -48,10 +48,10 @@ def _select(
         bool, typer.Option("--needs-review", help="The same as --status needs_review.", rich_help_panel=PANEL)
     ] = False,
     merchant: Annotated[
-        str | None, typer.Option(help="The merchant's whole name, in any case.", rich_help_panel=PANEL)
+        str | None, typer.Option(help="The merchant's full name; case does not matter.", rich_help_panel=PANEL)
     ] = None,
     merchant_like: Annotated[
-        str | None, typer.Option(help="A part of the merchant's name; no index answers it.", rich_help_panel=PANEL)
+        str | None, typer.Option(help="Part of the merchant's name; not indexed.", rich_help_panel=PANEL)
     ] = None,
     purchased_from: Annotated[
         str | None, typer.Option(metavar="DAY", help=f"First day of purchase: {DAY_HELP}.", rich_help_panel=PANEL)
@@ -66,10 +66,10 @@ def _select(
         str | None, typer.Option(metavar="DAY", help="Last day of upload, in UTC.", rich_help_panel=PANEL)
     ] = None,
     total_from: Annotated[
-        str | None, typer.Option(metavar="AMOUNT", help="Least total; no index answers it.", rich_help_panel=PANEL)
+        str | None, typer.Option(metavar="AMOUNT", help="Smallest total; not indexed.", rich_help_panel=PANEL)
     ] = None,
     total_to: Annotated[
-        str | None, typer.Option(metavar="AMOUNT", help="Largest total; no index answers it.", rich_help_panel=PANEL)
+        str | None, typer.Option(metavar="AMOUNT", help="Largest total; not indexed.", rich_help_panel=PANEL)
     ] = None,
     currency: Annotated[str | None, typer.Option(help="Currency code, such as EUR.", rich_help_panel=PANEL)] = None,
     endpoint: Annotated[
@@ -79,7 +79,7 @@ def _select(
         str | None, typer.Option(help="Version of the model that answered.", rich_help_panel=PANEL)
     ] = None,
     reason: Annotated[
-        str | None, typer.Option(help="Reason of what was rejected or failed.", rich_help_panel=PANEL)
+        str | None, typer.Option(help="Reason why an upload was rejected or failed.", rich_help_panel=PANEL)
     ] = None,
     content: Annotated[
         str | None, typer.Option(metavar="SHA256", help="Hash of the file's bytes.", rich_help_panel=PANEL)
@@ -89,7 +89,7 @@ def _select(
         typer.Option("--duplicates/--no-duplicates", help="Possible duplicates, or all others.", rich_help_panel=PANEL),
     ] = None,
 ) -> Selection:
-    """Return the selection that these options make."""
+    """Return the selection that the options describe."""
     statuses = (*(status or ()), *(("needs_review",) if needs_review else ()))
     return Selection(
         statuses=statuses,
@@ -111,7 +111,7 @@ def _select(
 
 
 def day(text: str | None, *, today: dt.date | None = None) -> dt.date | None:
-    """Return the day that `text` names: ISO 8601, today, yesterday, or days ago as "7d". Days are UTC's."""
+    """Return the day in UTC that `text` names: ISO 8601, today, yesterday, or days ago such as "7d"."""
     if text is None:
         return None
     today = today or dt.datetime.now(dt.UTC).date()
@@ -121,7 +121,7 @@ def day(text: str | None, *, today: dt.date | None = None) -> dt.date | None:
             return today - dt.timedelta(days=words[text] if text in words else int(text[:-1]))
         return dt.date.fromisoformat(text)
     except (ValueError, OverflowError) as error:
-        raise BadQuery(f"{text!r} is no day; write {DAY_HELP}") from error
+        raise BadQuery(f"{text!r} is not a day; write {DAY_HELP}") from error
 
 
 def start_of(date: dt.date | None) -> dt.datetime | None:
@@ -135,14 +135,14 @@ def end_of(date: dt.date | None) -> dt.datetime | None:
 
 
 def amount(text: str | None) -> Decimal | None:
-    """Return an amount written as a decimal number."""
+    """Return the amount that `text` writes as a decimal number."""
     if text is None:
         return None
     try:
         number = Decimal(text)
     except InvalidOperation as error:
-        raise BadQuery(f"{text!r} is no amount; write it as 12.34") from error
-    # the table keeps neither more digits nor smaller or larger numbers; `adjusted` is the place of the first digit
+        raise BadQuery(f"{text!r} is not an amount; write it as 12.34") from error
+    # DynamoDB stores at most MAX_DIGITS digits and limits the magnitude; `adjusted` is the exponent of the first digit.
     if not number.is_finite() or len(number.as_tuple().digits) > MAX_DIGITS or abs(number.adjusted()) > MAX_DIGITS:
-        raise BadQuery(f"{text!r} is no amount; write it as 12.34")
+        raise BadQuery(f"{text!r} is not an amount; write it as 12.34")
     return number

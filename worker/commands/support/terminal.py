@@ -1,4 +1,4 @@
-"""What commands print for people: tables and sentences in which the text of a receipt is text and nothing else."""
+"""Tables and sentences for people. Text from a receipt is printed literally, never as markup or control characters."""
 
 import sys
 from collections.abc import Sequence
@@ -15,17 +15,17 @@ from worker.receipts.text import printable as safe
 __all__ = ["as_text", "cells", "console", "money", "safe", "short_time", "status_text", "table"]
 STATUS_STYLES: Final = {"extracted": "green", "needs_review": "yellow", "rejected": "magenta", "failed": "red"}
 PIPED_WIDTH: Final = 200
-"""Columns of a table that goes to a file or a pipe, which have no width of their own."""
+"""Width of a table that goes to a file or a pipe, in columns."""
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return where people read: tables on stdout, progress on stderr."""
+    """Return the console for stdout (tables) or stderr (progress)."""
     stream = sys.stderr if stderr else sys.stdout
     return Console(stderr=stderr, width=None if stream.isatty() else PIPED_WIDTH, highlight=False, emoji=False)
 
 
 def table(*columns: str, title: str | None = None, right: Sequence[str] = (), whole: Sequence[str] = ()) -> Table:
-    """Return an empty table; columns named in `right` are aligned to the right, those in `whole` are never folded."""
+    """Return an empty table. Columns in `right` are right-aligned, columns in `whole` never wrap."""
     made = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
         justify: Literal["right", "left"] = "right" if column in right else "left"
@@ -34,19 +34,19 @@ def table(*columns: str, title: str | None = None, right: Sequence[str] = (), wh
 
 
 def cells(*values: object, style: str = "") -> list[Text]:
-    """Return `values` as cells of a row; what is missing is a dash."""
+    """Return `values` as cells of a row; a missing value is a dash."""
     return [Text("-" if value is None or value == "" else safe(value), style=style) for value in values]
 
 
 def money(amount: Decimal | str | None, currency: str | None) -> str | None:
-    """Return an amount as people write it, such as "1,234.50 EUR": with all decimals of its currency, at least."""
+    """Return an amount such as "1,234.50 EUR", with at least the decimals of its currency."""
     if amount is None:
         return None
     return f"{with_decimals(Decimal(amount), currency):,f} {currency or ''}".rstrip()
 
 
 def status_text(status: str) -> Text:
-    """Return a status in its colour."""
+    """Return the status in its colour."""
     return Text(status, style=STATUS_STYLES.get(status, ""))
 
 
@@ -56,7 +56,7 @@ def short_time(moment: str) -> str:
 
 
 def as_text(value: Any) -> str:
-    """Return a field's value in one line."""
+    """Return a field's value on one line."""
     if isinstance(value, dict):
         return ", ".join(f"{name} {as_text(part)}" for name, part in value.items() if part is not None)
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""`receipts evaluate`: how well a model reads receipts whose truth is known."""
+"""`receipts evaluate`: how well a reader or an endpoint reads receipts whose truth is known."""
 
 import asyncio
 import datetime as dt
@@ -21,31 +21,33 @@ if TYPE_CHECKING:
 
 def command(
     *,
-    truth: Annotated[Path, typer.Option(help="What is true: one JSON object a line (see docs/models.md).")],
-    images: Annotated[Path | None, typer.Option(help="Where the pictures are; by default beside the truth.")] = None,
+    truth: Annotated[Path, typer.Option(help="File of the truth: one JSON object per line (see docs/models.md).")],
+    images: Annotated[Path | None, typer.Option(help="Folder of the pictures; by default beside the truth.")] = None,
     endpoint: Annotated[
         str | None,
-        typer.Option(help="SageMaker endpoint to ask, in the protocol that is set. Without it: the embedded reader."),
+        typer.Option(
+            help="SageMaker endpoint to evaluate, with the configured protocol; by default the embedded reader."
+        ),
     ] = None,
-    against: Annotated[Path | None, typer.Option(help="A run written by --json, to compare with.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a report with the worst receipts' pictures here.")] = None,
+    against: Annotated[Path | None, typer.Option(help="Earlier run, written by --json, to compare with.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write an HTML report with pictures of the worst receipts.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the run as JSON, for CI and for --against.")] = False,
     at_least: Annotated[
         list[str] | None,
-        typer.Option(help="Exit 1 below this share, such as total=0.95. merchant, date, total or all."),
+        typer.Option(help="Exit 1 below this share, such as total=0.95. FIELD is merchant, date, total or all."),
     ] = None,
-    at_once: Annotated[int | None, typer.Option(min=1, help="Receipts read at a time.")] = None,
+    at_once: Annotated[int | None, typer.Option(min=1, help="Number of receipts to read concurrently.")] = None,
 ) -> None:
-    """Read every receipt of a truth and say how much is right, how much is left open and how far confidence holds."""
+    """Read every receipt of a truth. Report how much is right, left open or wrong, and how reliable confidence is."""
     from worker.settings import load
     from worker.workbench.evaluation import report, runs
     from worker.workbench.evaluation import truth as truths
 
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # stdout is the result's
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # stdout is reserved for the result
     goals = [_goal(text) for text in at_least or ()]
     known = truths.load(truth)
-    pictures = images or _beside(truth)
-    _demand(known, pictures, html)
+    pictures = images or _default_images(truth)
+    _check_files(known, pictures, html)
     earlier = runs.load(against) if against else None
     settings = load()
     receipts, model = asyncio.run(_run(settings, known, pictures, endpoint=endpoint, at_once=at_once, today=_today()))
@@ -58,7 +60,7 @@ def command(
     else:
         _print(run, earlier, changes)
         if html:
-            typer.echo(f"\nThe report is in {html}")
+            typer.echo(f"\nReport: {html}")
     missed = [f"{name} {share:.3f} < {goal}" for name, goal in goals if (share := _share(run, name)) < goal]
     if missed:
         typer.echo(f"Below the goal: {', '.join(missed)}", err=True)
@@ -69,20 +71,21 @@ def _today() -> dt.date:
     return dt.datetime.now(dt.UTC).date()
 
 
-def _beside(truth: Path) -> Path:
+def _default_images(truth: Path) -> Path:
     folder = truth.parent / "images"
     return folder if folder.is_dir() else truth.parent
 
 
-def _demand(known: "list[Truth]", pictures: Path, html: Path | None) -> None:
-    """Raise `SettingsError` for what would only come out after minutes of reading."""
+def _check_files(known: "list[Truth]", pictures: Path, html: Path | None) -> None:
+    """Raise `SettingsError` for missing files now, rather than after minutes of reading."""
     missing = [one.file for one in known if not (pictures / one.file).is_file()]
     if missing:
         raise SettingsError(
-            f"{len(missing)} of {len(known)} pictures are not in {pictures}, such as {missing[0]}. --images says where."
+            f"{len(missing)} of {len(known)} pictures are not in {pictures}, such as {missing[0]}. "
+            "Name their folder with --images."
         )
     if html and not html.absolute().parent.is_dir():
-        raise SettingsError(f"--html {html}: there is no such directory.")
+        raise SettingsError(f"--html {html}: the directory does not exist. Create it or choose another.")
 
 
 def _goal(text: str) -> tuple[str, float]:
@@ -92,7 +95,9 @@ def _goal(text: str) -> tuple[str, float]:
     except ValueError:
         goal = -1.0
     if name not in {"merchant", "date", "total", "all"} or not 0 <= goal <= 1:
-        raise SettingsError(f"--at-least {text}: write merchant, date, total or all, and a share, such as total=0.95")
+        raise SettingsError(
+            f"--at-least {text}: write FIELD=SHARE with merchant, date, total or all, such as total=0.95"
+        )
     return name, goal
 
 
@@ -149,19 +154,19 @@ def _print(run: "Run", earlier: "Run | None", changes: "list[Change]") -> None:
     screen = console()
     screen.print(fields)
     decision, items = summary["decision"], summary["items"]
-    screen.print(f"\nMerchant, date and total all right: {percent(summary['all_main'])}")
+    screen.print(f"\nReceipts with merchant, date and total right: {percent(summary['all_main'])}")
     screen.print(f"Items paired by description and amount: {percent(items['paired'])} of {items['truth']}")
     screen.print(
-        f"Marked extracted: {percent(decision['extracted'])}, of these the total is right in "
-        f"{percent(decision['total_right_of_extracted'])}"
+        f"Marked as extracted: {percent(decision['extracted'])}; the total is right in "
+        f"{percent(decision['total_right_of_extracted'])} of these"
     )
     unread = [one.error for one in run.receipts if one.error]
     if unread:
-        screen.print(*cells(f"Not read at all: {len(unread)}, the first because of {unread[0]}"))
+        screen.print(*cells(f"Failed to read: {len(unread)}; the first error: {unread[0]}"))
     if earlier and not changes:
-        screen.print(f"\nAgainst {earlier.model}: the same fields are right.")
+        screen.print(f"\nCompared with {earlier.model}: the same fields are right.")
     elif earlier:
-        changed = table("", "file", "field", "truth", "before", "now", title=f"\nAgainst {earlier.model}")
+        changed = table("", "file", "field", "truth", "before", "now", title=f"\nCompared with {earlier.model}")
         for one in changes:
             changed.add_row(
                 *cells("better" if one.better else "worse", one.file, one.field, one.truth, one.before, one.after)

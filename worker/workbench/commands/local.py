@@ -16,60 +16,64 @@ if TYPE_CHECKING:
 
 INBOX = Path("inbox")
 INTERRUPTED = 130
-"""What a shell says of a command that Ctrl-C ended."""
+"""The exit status by which shells report a command that Ctrl-C ended."""
 
 
 def _directory(name: str | Path) -> Path:
-    """Return `name` as a directory's path; an empty one is a shell variable without a value, not this directory."""
+    """Return `name` as the path of a directory. Refuse an empty name: it comes from an unset shell variable."""
     path = Path(name)
     if not str(name):
-        raise typer.BadParameter("an empty name is no directory; a dot is the current one.")
+        raise typer.BadParameter("the directory's name is empty; write . for the current directory.")
     if path.exists() and not path.is_dir():
-        raise typer.BadParameter(f"{name} is a file.")
+        raise typer.BadParameter(f"{name} is a file, not a directory.")
     return path
 
 
 def command(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(help="Receipts to read; without any, the project's samples.", show_default=False),
+        typer.Argument(help="Receipts to read; by default the project's samples.", show_default=False),
     ] = None,
     *,
     once: Annotated[
         bool,
         typer.Option(
             "--once",
-            help="Read FILES and exit: 0 if all were extracted, 1 if some were not, 2 if it cannot start as asked: "
-            "misuse, a setting, a port that is taken, a directory that cannot be written.",
+            help="Read FILES and exit: 0 if all were extracted, 1 if not, 2 if it cannot start because of an option, "
+            "a setting, a port that is in use or a directory that cannot be written.",
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one stored record a line as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one stored record per line as JSON.")] = False,
     data: Annotated[
         Path | None,
-        typer.Option(help="Directory that keeps uploads and records from one run to the next.", parser=_directory),
+        typer.Option(help="Directory that keeps uploads and records between runs.", parser=_directory),
     ] = None,
-    inbox: Annotated[
-        Path, typer.Option(help="Directory whose files are taken as receipts while it runs.", parser=_directory)
-    ] = INBOX,
-    workers: Annotated[int, typer.Option(min=0, max=32, help="Worker processes; the fewest, with --max-workers.")] = 1,
+    inbox: Annotated[Path, typer.Option(help="Directory to watch for new receipts.", parser=_directory)] = INBOX,
+    workers: Annotated[
+        int, typer.Option(min=0, max=32, help="Number of worker processes; with --max-workers, the smallest number.")
+    ] = 1,
     max_workers: Annotated[
         int | None,
-        typer.Option(min=1, max=32, help="Start and stop workers with the queue, up to so many.", show_default="off"),
+        typer.Option(min=1, max=32, help="Scale workers with the queue, up to this number.", show_default="off"),
     ] = None,
     aws_port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of the AWS emulator; 0 takes a free one.")] = 0,
     endpoint_port: Annotated[
         int, typer.Option(min=0, max=65_535, help="Port of the SageMaker endpoint; 0 takes a free one.")
     ] = 0,
-    model_port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Port of the model server; 0 takes a free one.")
+    reader_port: Annotated[
+        int,
+        typer.Option(
+            "--reader-port", "--model-port", min=0, max=65_535, help="Port of the embedded reader; 0 takes a free one."
+        ),
     ] = 0,
     http_port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Port of the first worker's health; 0 takes a free one.")
+        int, typer.Option(min=0, max=65_535, help="Port of health and console; 0 takes a free one.")
     ] = 0,
 ) -> None:
-    """Run the whole system on this machine: bucket, queue, worker, model and table, without an AWS account.
+    """Run the whole system on this machine: bucket, queue, worker, reader and table, without an AWS account.
 
-    It reads the sample receipts, prints their table and stays for more, until Ctrl-C. Nothing leaves the machine.
+    It reads the sample receipts, prints a table of them, and reads more receipts until Ctrl-C. Nothing leaves the
+    machine.
     """
     try:
         from worker.workbench.local.session import SessionRequest
@@ -79,15 +83,15 @@ def command(
             f"`receipts local` needs {error.name}: run `make install`, or install receipts-worker[local,reader]."
         ) from error
     if workers > (max_workers or workers) or (workers == 0 and max_workers is None):
-        raise typer.BadParameter("--workers may be 0 only with --max-workers, and not be more than it.")
+        raise typer.BadParameter("--workers may be 0 only with --max-workers, and must not exceed it.")
     from worker.settings import PREFIX, load
 
-    settings = load()  # refuses at once what would keep each worker from starting
-    _apart(
+    settings = load()  # refuses settings with which no worker could start
+    _check_distinct(
         {
             "--aws-port": aws_port,
             "--endpoint-port": endpoint_port,
-            "--model-port": model_port,
+            "--reader-port": reader_port,
             "--http-port": http_port,
         }
     )
@@ -98,7 +102,7 @@ def command(
         inbox=None if once else inbox.resolve(),
         workers=workers,
         max_workers=max_workers,
-        ports=Ports(aws=aws_port, endpoint=endpoint_port, model=model_port, http=http_port),
+        ports=Ports(aws=aws_port, endpoint=endpoint_port, reader=reader_port, http=http_port),
         settings=settings,
         variables={name: value for name, value in os.environ.items() if name.startswith(PREFIX)},
     )
@@ -110,16 +114,18 @@ def command(
     raise typer.Exit(status)
 
 
-def _apart(ports: dict[str, int]) -> None:
-    """Refuse a port that is given twice; 0 is none yet."""
+def _check_distinct(ports: dict[str, int]) -> None:
+    """Refuse a port that is given twice, except 0."""
     first: dict[int, str] = {}
     for option, port in ports.items():
         if port and first.setdefault(port, option) != option:
-            raise typer.BadParameter(f"{first[port]} and {option} are both {port}: give each its own, or 0 for any.")
+            raise typer.BadParameter(
+                f"{first[port]} and {option} are both {port}. Give each its own port, or 0 for any free one."
+            )
 
 
 def _readable(files: list[Path], *, once: bool) -> tuple[Path, ...]:
-    """Return `files`, or refuse them all where one cannot be sent."""
+    """Return `files`, or refuse all of them if one cannot be uploaded."""
     from worker.aws import uploads
 
     if once and not files:

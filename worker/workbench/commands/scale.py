@@ -1,4 +1,4 @@
-"""`receipts scale`: the numbers for autoscaling, and a simulation of what they do."""
+"""`receipts scale`: the numbers for autoscaling, and a simulation of their effect."""
 
 import json
 import math
@@ -23,28 +23,30 @@ from worker.workbench.scaling.profiles import PROFILES, counts_a_minute, read_co
 from worker.workbench.scaling.scenario import EndpointModel, Prices, Scenario, WorkerModel
 
 CAPTION = (
-    "Seconds from upload to result, and of the oldest message that waited; most tasks at once, and task-hours; "
-    "throttles of the endpoint; dollars for fleet, endpoint and queue."
+    "Columns: seconds from upload to result (p50 to worst), largest age of a waiting message in seconds, largest "
+    "number of tasks, task-hours, throttles of the endpoint, US dollars for fleet, endpoint and queue."
 )
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
-ReceiptS = Annotated[float, typer.Option(help="Mean seconds a receipt holds a slot: fetch, prepare, invoke, store.")]
-Slots = Annotated[int, typer.Option(help="Receipts that one task works on at a time.")]
-LatencyS = Annotated[float, typer.Option(help="Seconds within which the fleet is sized to clear what waits.")]
-BusyShare = Annotated[float, typer.Option(help="Share of a task's slots meant to be busy at steady load.")]
+ReceiptS = Annotated[
+    float, typer.Option(help="Mean seconds for which a receipt holds a slot: fetch, prepare, invoke, store.")
+]
+Slots = Annotated[int, typer.Option(help="Receipts that one task processes concurrently.")]
+LatencyS = Annotated[float, typer.Option(help="Seconds within which the fleet is sized to clear the backlog.")]
+BusyShare = Annotated[float, typer.Option(help="Target share of busy slots at steady load.")]
 EndpointRate = Annotated[
     float | None,
-    typer.Option(help="Receipts a second that the endpoint gives at its largest.", show_default="no limit"),
+    typer.Option(help="Receipts per second of the endpoint at its largest size.", show_default="no limit"),
 ]
-MinTasks = Annotated[int, typer.Option(help="Tasks that always run; 0 lets the fleet go away.")]
-MaxTasks = Annotated[int, typer.Option(help="Tasks that the fleet never goes above.")]
+MinTasks = Annotated[int, typer.Option(help="Smallest number of tasks; 0 allows an idle fleet to stop entirely.")]
+MaxTasks = Annotated[int, typer.Option(help="Largest number of tasks.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.callback()
 def scale() -> None:
-    """Size the fleet: numbers for autoscaling, and a simulation of what they do."""
+    """Size the fleet: numbers for autoscaling, and a simulation of their effect."""
 
 
 @app.command()
@@ -57,17 +59,21 @@ def plan(
     endpoint_receipts_per_s: EndpointRate = None,
     min_tasks: MinTasks = 0,
     max_tasks: MaxTasks = 10,
-    task_start_s: Annotated[float, typer.Option(help="Seconds from the decision to a task's first receive.")] = 60.0,
-    scale_in_minutes: Annotated[int, typer.Option(help="Minutes that a surplus lasts before it is taken away.")] = 5,
+    task_start_s: Annotated[
+        float, typer.Option(help="Seconds from the scaling decision to a task's first receive.")
+    ] = 60.0,
+    scale_in_minutes: Annotated[
+        int, typer.Option(help="Minutes for which a surplus must last before it is removed.")
+    ] = 5,
     as_json: AsJson = False,
     tfvars: Annotated[bool, typer.Option(help="Print a Terraform variable file.")] = False,
 ) -> None:
-    """Print what target tracking and step scaling need for these inputs.
+    """Print the numbers that target tracking and step scaling need for these inputs.
 
-    Nothing is computed by hand: `receipts scale plan --tfvars > scaling.auto.tfvars` is what Terraform reads.
+    For Terraform: `receipts scale plan --tfvars > scaling.auto.tfvars`
     """
     if as_json and tfvars:
-        refuse("choose one of --json and --tfvars")
+        refuse("--json and --tfvars exclude each other; give one of them")
     try:
         policy = ScalingPolicy(
             receipt_s=receipt_s,
@@ -92,54 +98,64 @@ def plan(
 @app.command()
 def simulate(
     *,
-    profile: Annotated[str, typer.Option(help=f"Arrivals: {', '.join(PROFILES)}.")] = "daily",
+    profile: Annotated[str, typer.Option(help=f"Profile of uploads: {', '.join(PROFILES)}.")] = "daily",
     csv: Annotated[
-        Path | None, typer.Option(help="Arrivals instead from a file: a row a minute, uploads in the last column.")
+        Path | None, typer.Option(help="CSV file to use instead: one row per minute, uploads in the last column.")
     ] = None,
     uploads: Annotated[
-        int | None, typer.Option(help="Uploads in all.", show_default="as the profile or the file has it")
+        int | None, typer.Option(help="Total number of uploads.", show_default="from the profile or file")
     ] = None,
-    policy: Annotated[list[str] | None, typer.Option(help="Only this policy; may be given again.")] = None,
+    policy: Annotated[list[str] | None, typer.Option(help="Simulate only this policy; may be repeated.")] = None,
     acceptable_latency_s: LatencyS = 60.0,
     busy_share: BusyShare = 0.8,
     min_tasks: MinTasks = 0,
     max_tasks: MaxTasks = 20,
     slots_per_task: Slots = WorkerModel().slots,
-    vcpu: Annotated[float, typer.Option(help="vCPUs of a task.")] = WorkerModel().vcpu,
-    memory_gb: Annotated[float, typer.Option(help="Gigabytes of a task.")] = WorkerModel().memory_gb,
+    vcpu: Annotated[float, typer.Option(help="vCPUs per task.")] = WorkerModel().vcpu,
+    memory_gb: Annotated[float, typer.Option(help="Gigabytes of memory per task.")] = WorkerModel().memory_gb,
     cpu_s_per_receipt: Annotated[
-        float, typer.Option(help="CPU seconds that a receipt costs a task.")
+        float, typer.Option(help="CPU seconds per receipt on a task.")
     ] = WorkerModel().cpu_s_per_receipt,
-    protection: Annotated[bool, typer.Option(help="Tasks that work are protected from scale-in.")] = True,
-    invoke_s: Annotated[float, typer.Option(help="Mean seconds of an invocation.")] = EndpointModel().invoke_s,
-    variation: Annotated[float, typer.Option(help="Of that time: deviation over mean.")] = EndpointModel().variation,
-    concurrency: Annotated[int, typer.Option(help="Invocations an instance works on.")] = EndpointModel().concurrency,
+    protection: Annotated[bool, typer.Option(help="Protect working tasks from scale-in.")] = True,
+    invoke_s: Annotated[float, typer.Option(help="Mean seconds per invocation.")] = EndpointModel().invoke_s,
+    variation: Annotated[
+        float, typer.Option(help="Standard deviation of that time over its mean.")
+    ] = EndpointModel().variation,
+    concurrency: Annotated[
+        int, typer.Option(help="Concurrent invocations per instance.")
+    ] = EndpointModel().concurrency,
     min_instances: Annotated[
-        int, typer.Option(help="Instances that the endpoint starts with.")
+        int, typer.Option(help="Smallest number of endpoint instances.")
     ] = EndpointModel().min_instances,
     max_instances: Annotated[
-        int, typer.Option(help="Instances that the endpoint may have.")
+        int, typer.Option(help="Largest number of endpoint instances.")
     ] = EndpointModel().max_instances,
     instance_start_s: Annotated[
-        float, typer.Option(help="Seconds until a new instance serves.")
+        float, typer.Option(help="Seconds until a new instance is in service.")
     ] = EndpointModel().start_s,
     metric_delay_s: Annotated[
-        int, typer.Option(help="Age of an alarm's newest data point.")
+        int, typer.Option(help="Age of the newest data point that an alarm sees, seconds.")
     ] = Scenario().metric_delay_s,
     queue_kept_awake: Annotated[
-        bool, typer.Option(help="Something asks the queue for its attributes at least every six hours.")
+        bool, typer.Option(help="Assume that a client reads the queue's attributes at least every six hours.")
     ] = True,
-    vcpu_hour: Annotated[float, typer.Option(help="US dollars, Fargate, us-east-1, March 2026.")] = Prices().vcpu_hour,
-    gb_hour: Annotated[float, typer.Option(help="US dollars, Fargate, us-east-1, March 2026.")] = Prices().gb_hour,
+    vcpu_hour: Annotated[
+        float, typer.Option(help="US dollars. Default: Fargate, us-east-1, March 2026.")
+    ] = Prices().vcpu_hour,
+    gb_hour: Annotated[
+        float, typer.Option(help="US dollars. Default: Fargate, us-east-1, March 2026.")
+    ] = Prices().gb_hour,
     instance_hour: Annotated[
-        float, typer.Option(help="US dollars, ml.g6.2xlarge, us-west-2, 2026.")
+        float, typer.Option(help="US dollars. Default: ml.g6.2xlarge, us-west-2, 2026.")
     ] = Prices().instance_hour,
-    million_requests: Annotated[float, typer.Option(help="US dollars, SQS, June 2026.")] = Prices().million_requests,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same numbers.")] = 1,
-    picture: Annotated[Path | None, typer.Option(help="Draw into this .svg or .png file.")] = None,
+    million_requests: Annotated[
+        float, typer.Option(help="US dollars. Default: SQS, June 2026.")
+    ] = Prices().million_requests,
+    seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same numbers.")] = 1,
+    picture: Annotated[Path | None, typer.Option(help="Draw the comparison into this .svg or .png file.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Try policies on one day of uploads: waiting, tasks, throttles and money, side by side."""
+    """Simulate policies on one day of uploads and compare waiting times, tasks, throttles and cost."""
     try:
         if picture:
             check(picture)
@@ -202,7 +218,7 @@ def simulate(
 
 
 def refuse(error: Exception | str) -> NoReturn:
-    """Say on stderr, in one line, what is wrong with an input, and end with exit code 2."""
+    """Print an input error as one line on stderr and exit with code 2."""
     typer.echo(f"receipts scale: {error}", err=True)
     raise typer.Exit(2)
 
@@ -210,18 +226,20 @@ def refuse(error: Exception | str) -> NoReturn:
 def _show(numbers: ScalingPlan) -> None:
     table = Table(title="Scaling plan", title_justify="left", show_header=False)
     rows = {
-        "tasks, least to most": f"{numbers.min_tasks} to {numbers.max_tasks}",
+        "tasks, min to max": f"{numbers.min_tasks} to {numbers.max_tasks}",
         "out: metric": numbers.shortfall_metric,
-        "out: alarm": f"1 or more in {numbers.scale_out_data_points} data point of 60 s",
+        "out: alarm": f">= 1 in {numbers.scale_out_data_points} data point of 60 s",
         "in: metric": numbers.surplus_metric,
-        "in: alarm": f"1 or more in all of {numbers.scale_in_data_points} data points of 60 s",
-        "tasks added or taken away": ", ".join(f"{step.from_tasks}+: {step.tasks}" for step in numbers.steps),
+        "in: alarm": f">= 1 in {numbers.scale_in_data_points} consecutive data points of 60 s",
+        "tasks added or removed": ", ".join(f"{step.from_tasks}+: {step.tasks}" for step in numbers.steps),
         "cooldown": f"{numbers.cooldown_s} s",
         "or target tracking: metric": numbers.backlog_metric,
-        "or target tracking: target": f"{numbers.backlog_per_task:g} waiting messages a task",
-        "one task gives": f"{numbers.receipts_per_s_per_task:g} receipts/s",
-        "the whole fleet gives": f"{numbers.receipts_per_s_at_most:g} receipts/s",
-        "first result after quiet hours": f"within {numbers.first_result_s} s" if numbers.min_tasks == 0 else "at once",
+        "or target tracking: target": f"{numbers.backlog_per_task:g} waiting messages per task",
+        "throughput of one task": f"{numbers.receipts_per_s_per_task:g} receipts/s",
+        "throughput of the fleet": f"{numbers.receipts_per_s_at_most:g} receipts/s",
+        "first result after an idle time": f"within {numbers.first_result_s} s"
+        if numbers.min_tasks == 0
+        else "immediately",
         "alarm on the oldest message": f"{numbers.oldest_message_alarm_s} s",
     }
     for name, value in rows.items():
@@ -263,7 +281,7 @@ def _compare(title: str, outcomes: list[Outcome]) -> None:
 
 
 def seconds(value: float) -> str:
-    """Write seconds for people: a decimal only where it says something."""
+    """Return seconds as text, with a decimal only below 100."""
     if value == math.inf:
         return "never"
     return f"{value:.1f}" if value < 100 else f"{value:,.0f}"

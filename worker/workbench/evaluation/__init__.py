@@ -1,1 +1,1 @@
-"""Evaluation: how well a model reads receipts whose truth is known, so that a team can decide with its own."""
+"""Evaluation: how well a reader or an endpoint reads receipts whose truth is known."""

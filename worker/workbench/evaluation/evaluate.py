@@ -1,4 +1,4 @@
-"""Evaluating: every receipt of a truth is read once and judged."""
+"""The evaluation run: read every receipt of a truth once and score it."""
 
 import asyncio
 import datetime as dt
@@ -24,9 +24,9 @@ async def evaluate(
     today: dt.date,
     on_done: Callable[[], None] = lambda: None,
 ) -> tuple[ReceiptScore, ...]:
-    """Read `images`/`file` for each truth, `at_once` at a time, and give the scores in the order of the truths.
+    """Return the scores of all truths, in their order. Read `images`/`file` for each, `at_once` concurrently.
 
-    Raises `ReceiptsError` where the reader can read nothing at all.
+    Raises `ReceiptsError` if the reader cannot read anything.
     """
     free = asyncio.Semaphore(at_once)
 
@@ -56,7 +56,10 @@ async def _try(read: Read, path: Path) -> tuple[Reading | None, str | None]:
 def judge(
     truth: Truth, reading: Reading | None, error: str | None, *, ms: int, threshold: float, today: dt.date
 ) -> ReceiptScore:
-    """Score a reading, with the decision that a worker would make; no reading counts as abstained from everything."""
+    """Return the score of a reading, with the status that a worker would record.
+
+    Without a reading, every field counts as abstained.
+    """
     fields, items = score(truth, reading)
     if reading is None:
         return ReceiptScore(truth.file, "failed", 0.0, fields, items, ms, error)

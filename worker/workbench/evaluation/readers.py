@@ -1,4 +1,4 @@
-"""Readers: the embedded model or an endpoint, asked just as a worker asks: prepared pictures, the same protocols."""
+"""The embedded reader or an endpoint, called as a worker calls it: with prepared pictures and the same protocols."""
 
 import asyncio
 import sys
@@ -21,13 +21,13 @@ from worker.resilience.limiter import Limiter
 from worker.settings import Settings
 
 Read = Callable[[bytes], Awaitable[Reading]]
-"""Reads an uploaded file. Raises `Rejected` for what is no picture, another `ReasonedError` for what was not read, and
-a plain `ReceiptsError` where nothing will be."""
+"""Reads an uploaded file. Raises `Rejected` for a file that is not a picture, another `ReasonedError` for one that
+could not be read, and a plain `ReceiptsError` if no file can be read."""
 
 
 @asynccontextmanager
 async def embedded(settings: Settings, *, processes: int) -> AsyncIterator[Read]:
-    """Read with the embedded model in `processes` processes of this machine."""
+    """Yield a function that reads with the embedded reader in `processes` processes on this machine."""
     from worker.reader.invocation import BadCallError, answer
     from worker.reader.pool import Pool
 
@@ -53,14 +53,17 @@ async def embedded(settings: Settings, *, processes: int) -> AsyncIterator[Read]
 
 @asynccontextmanager
 async def endpoint(settings: Settings, name: str, *, calls: int) -> AsyncIterator[Read]:
-    """Read with the SageMaker endpoint `name`, at most `calls` at a time, as the settings say otherwise."""
+    """Yield a function that reads with the SageMaker endpoint `name`, with at most `calls` concurrent calls.
+
+    All else follows `settings`.
+    """
     from worker.aws.clients import clients
 
     async with clients(settings) as aws:
-        # A worker waits for the end of an outage behind its breaker; an evaluation is there to tell of it.
+        # A worker waits out an outage behind its breaker. An evaluation reports it instead, so its breaker never opens.
         breaker = Breaker("sagemaker", BreakerPolicy(failures=sys.maxsize), clock=time.monotonic)
         retrying = RetryPolicy(attempts=settings.call_attempts, base_s=settings.call_base_s, cap_s=settings.call_cap_s)
-        asked = Endpoint(
+        target = Endpoint(
             aws.sagemaker,
             EndpointTarget(
                 endpoint=name,
@@ -80,7 +83,7 @@ async def endpoint(settings: Settings, name: str, *, calls: int) -> AsyncIterato
             nonlocal answered
             prepared = await _prepared(data, settings)
             try:
-                reading = (await asked.read(prepared, work="evaluation", before_call=_nothing)).reading
+                reading = (await target.read(prepared, work="evaluation", before_call=_no_op)).reading
             except DependencyFault as fault:
                 if answered or isinstance(fault, SuspectFault):
                     raise
@@ -95,5 +98,5 @@ async def _prepared(data: bytes, settings: Settings) -> Prepared:
     return await asyncio.to_thread(prepare, data, ImageLimits.of(settings))
 
 
-async def _nothing() -> None:
+async def _no_op() -> None:
     return None

@@ -1,6 +1,6 @@
-"""The report: one HTML file with the scores, the reliability of what was stated, and the worst receipts with pictures.
+"""The report: one HTML file with the scores, the reliability of confidence, and the worst receipts with pictures.
 
-It stands alone: no script, no address outside itself. Every value is escaped: what a receipt says is anybody's text.
+It has no scripts and no external resources. Every value is escaped, because the text of a receipt is not trusted.
 """
 
 import base64
@@ -32,7 +32,7 @@ section.r img{max-width:18rem;max-height:26rem;object-fit:contain}h3{margin:.2re
 
 
 def html(run: Run, *, images: Path, against: Run | None = None, changes: Sequence[Change] = ()) -> str:
-    """Give the report of a run; `images` is where its pictures are."""
+    """Return the report of a run as HTML; `images` is the folder of its pictures."""
     summary = run.as_json()["summary"]
     worst = sorted((one for one in run.receipts if blame(one) > 0), key=blame, reverse=True)
     parts = [
@@ -41,7 +41,9 @@ def html(run: Run, *, images: Path, against: Run | None = None, changes: Sequenc
         _decision(summary, run.threshold),
         *(_reliability(name, summary["calibration"][name]) for name in MAIN),
         _changes(against, changes) if against else "",
-        f"<h2>Not right: {len(worst)}" + (f", the worst {WORST} shown" if len(worst) > WORST else "") + "</h2>",
+        f"<h2>Receipts with errors: {len(worst)}"
+        + (f", the worst {WORST} shown" if len(worst) > WORST else "")
+        + "</h2>",
         *(_receipt(one, images) for one in worst[:WORST]),
     ]
     return (
@@ -52,7 +54,7 @@ def html(run: Run, *, images: Path, against: Run | None = None, changes: Sequenc
 
 
 def blame(one: ReceiptScore) -> float:
-    """Give how bad a receipt's reading is: a wrong value counts as much as it was stated to be sure, a null little."""
+    """Return how bad a reading is. A wrong value weighs more the higher its confidence; a null weighs little."""
     points = 0.0
     for name, field in one.fields.items():
         weight = 1.0 if name in MAIN else 0.2
@@ -64,14 +66,14 @@ def blame(one: ReceiptScore) -> float:
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Make a table of cells that are HTML already."""
+    """Return a table of cells that already are HTML."""
     top = "".join(f"<th>{escape(name)}</th>" for name in head)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table><tr>{top}</tr>{body}</table>"
 
 
 def percent(share: float | None) -> str:
-    """Write a share of 1 as per cent."""
+    """Return a share of 1 as a percentage, or a dash for None."""
     return "-" if share is None else f"{share * 100:.1f} %"
 
 
@@ -81,17 +83,17 @@ def _fields(summary: dict[str, Any]) -> str:
         for name, field in summary["fields"].items()
     ]
     table = _table(("field", "known", "exact", "fuzzy", "abstained", "wrong"), rows)
-    return f"<h2>Fields</h2>{table}<p>Merchant, date and total all right: {percent(summary['all_main'])}</p>"
+    return f"<h2>Fields</h2>{table}<p>Receipts with merchant, date and total right: {percent(summary['all_main'])}</p>"
 
 
 def _decision(summary: dict[str, Any], threshold: float) -> str:
     decision, items = summary["decision"], summary["items"]
     rows = [
-        ("marked extracted", percent(decision["extracted"])),
+        ("marked as extracted", percent(decision["extracted"])),
         ("of those, the total is right", percent(decision["total_right_of_extracted"])),
         ("of those, merchant, date and total are right", percent(decision["all_main_right_of_extracted"])),
         (f"items paired by description and amount, of {items['truth']}", percent(items["paired"])),
-        ("no reading at all", str(summary["failed"])),
+        ("failed to read", str(summary["failed"])),
         ("median time", f"{summary['median_ms']} ms"),
     ]
     return f"<h2>At a threshold of {threshold}</h2>{_table(('', ''), rows)}"
@@ -107,8 +109,8 @@ def _reliability(name: str, found: dict[str, Any]) -> str:
         )
         for one in found["bins"]
     ]
-    table = _table(("stated", "receipts", "mean stated", "really right"), rows)
-    return f"<h2>Confidence of {escape(name)}</h2>{table}<p>Mean distance: {found['error']}</p>"
+    table = _table(("confidence", "receipts", "mean confidence", "share right"), rows)
+    return f"<h2>Confidence of {escape(name)}</h2>{table}<p>Expected calibration error: {found['error']}</p>"
 
 
 def _changes(against: Run | None, changes: Sequence[Change]) -> str:
@@ -121,7 +123,7 @@ def _changes(against: Run | None, changes: Sequence[Change]) -> str:
     ]
     better = sum(one.better for one in changes)
     name = escape(against.model) if against else ""
-    head = f"<h2>Against {name}: {better} better, {len(changes) - better} worse</h2>"
+    head = f"<h2>Compared with {name}: {better} better, {len(changes) - better} worse</h2>"
     return head + (_table(("", "file", "field", "truth", "before", "now"), rows) if rows else "")
 
 
@@ -139,12 +141,12 @@ def _receipt(one: ReceiptScore, images: Path) -> str:
     said = escape(one.error or f"{one.status}, confidence {one.confidence:.2f}")
     return (
         f"<section class=r>{_picture(images / one.file)}<div><h3>{escape(one.file)}</h3><p>{said}</p>"
-        f"{_table(('field', 'truth', 'read', '', 'stated'), rows)}</div></section>"
+        f"{_table(('field', 'truth', 'read', '', 'confidence'), rows)}</div></section>"
     )
 
 
 def _picture(path: Path) -> str:
-    """Give the picture, small, inside the page itself; what cannot be shown is left out."""
+    """Return a small copy of the picture as inline HTML, or a placeholder if it cannot be decoded."""
     try:
         with Image.open(path) as image:
             image.draft("RGB", _PICTURE)

@@ -1,4 +1,4 @@
-"""Runs: what an evaluation found, as JSON, and how two of them differ."""
+"""The results of evaluations as JSON, and the differences between two of them."""
 
 import json
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from worker.workbench.evaluation.truth import FIELDS
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """An evaluation: which model, at which threshold, and each receipt's scores."""
+    """The result of an evaluation: the model, the review threshold, and the scores of each receipt."""
 
     model: str
     threshold: float
     receipts: tuple[ReceiptScore, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Give the run as JSON can hold it, with its summary."""
+        """Return the run and its summary as JSON values."""
         return {
             "model": self.model,
             "threshold": self.threshold,
@@ -30,12 +30,12 @@ class Run:
 
 
 def load(path: Path) -> Run:
-    """Load a run that `--json` wrote. Raises `SettingsError` for what is none."""
+    """Return the run that `--json` wrote to `path`. Raises `SettingsError` for any other file."""
     try:
         found = json.loads(path.read_text("utf-8"))
         return Run(found["model"], found["threshold"], tuple(_receipt(one) for one in found["receipts"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SettingsError(f"{path} is no run that `receipts evaluate --json` wrote: {error}") from error
+        raise SettingsError(f"{path} was not written by `receipts evaluate --json`: {error}") from error
 
 
 def _receipt(one: dict[str, Any]) -> ReceiptScore:
@@ -48,7 +48,7 @@ def _receipt(one: dict[str, Any]) -> ReceiptScore:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A field of a receipt that one run reads right and the other does not."""
+    """A field of a receipt that only one of two runs reads right."""
 
     file: str
     field: str
@@ -59,7 +59,7 @@ class Change:
 
 
 def compare(before: Sequence[ReceiptScore], after: Sequence[ReceiptScore]) -> list[Change]:
-    """Give every field that is right in one run only, for the receipts that both have."""
+    """Return every field that is right in only one of the runs, for the receipts that both contain."""
     known = {one.file: one for one in before}
     changes = []
     for one in after:

@@ -1,7 +1,7 @@
-"""Scores: what was read against what is true. Pure.
+"""Scores: readings compared with the truth, as pure functions.
 
-An honest null is no error: `abstained` is counted apart from `wrong`. Where there is nothing on the picture, nothing is
-right and anything is `wrong`.
+A null is not an error: `abstained` is counted separately from `wrong`. If the picture does not show a field, null is
+right and any value is `wrong`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,19 +16,19 @@ from worker.receipts.receipt import Item, Reading, Receipt
 from worker.workbench.evaluation.truth import FIELDS, MAIN, TrueItem, Truth, Value, clock_time
 
 SIMILAR: Final = 0.8
-"""From this similarity on (0 to 1, blanks and case aside) a text counts as the same, fuzzily."""
+"""Texts of at least this similarity (0 to 1, ignoring blanks and case) match fuzzily."""
 
 CLOSE: Final = Decimal("0.05")
-"""Amounts that differ by no more count as the same, fuzzily: cash is rounded so."""
+"""Amounts that differ by at most this match fuzzily, because cash totals are rounded by it."""
 
 PATHS: Final = {"merchant": "merchant.name", "date": "purchase_date", "total": "total"}
-"""Where a field's confidence stands in a reading."""
+"""The path of each main field in a reading's confidence."""
 
 BINS: Final = 10
 
 
 class Verdict(StrEnum):
-    """How a field was read."""
+    """The result for one field."""
 
     RIGHT = "right"
     CLOSE = "close"
@@ -38,7 +38,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldScore:
-    """One field of one receipt: the verdict, both values as text, and what confidence the model stated."""
+    """One field of one receipt: the verdict, both values as text, and the stated confidence."""
 
     verdict: Verdict
     truth: str | None
@@ -48,7 +48,7 @@ class FieldScore:
 
 @dataclass(frozen=True, slots=True)
 class ItemScore:
-    """Items of one receipt: how many are true, how many were read, how many pair by description and amount."""
+    """The items of one receipt: how many it has, how many were read, how many pair by description and amount."""
 
     truth: int
     read: int
@@ -57,7 +57,7 @@ class ItemScore:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptScore:
-    """One receipt: `status` is what the worker would record; `error` why there is no reading."""
+    """One receipt: `status` is the status that a worker would record, `error` the reason for a missing reading."""
 
     file: str
     status: str
@@ -69,7 +69,7 @@ class ReceiptScore:
 
 
 def score(truth: Truth, reading: Reading | None) -> tuple[dict[str, FieldScore], ItemScore | None]:
-    """Judge every field that is known; without a reading all are abstained from."""
+    """Return the score of each known field, and of the items; without a reading, all are abstained."""
     receipt = reading.receipt if reading else Receipt()
     stated: Mapping[str, float] = reading.confidence if reading else {}
     read = values(receipt)
@@ -87,7 +87,7 @@ def score(truth: Truth, reading: Reading | None) -> tuple[dict[str, FieldScore],
 
 
 def values(receipt: Receipt) -> dict[str, Value]:
-    """Give what a receipt says for every field that can be judged."""
+    """Return the receipt's value of every field that can be judged."""
     taxes = [tax.amount for tax in receipt.taxes if tax.amount is not None]
     return {
         "merchant": receipt.merchant.name,
@@ -102,7 +102,7 @@ def values(receipt: Receipt) -> dict[str, Value]:
 
 
 def judge(known: Value, read: Value) -> Verdict:
-    """Judge one value."""
+    """Return the verdict on one value."""
     if known is None:
         return Verdict.RIGHT if read is None else Verdict.WRONG
     if read is None:
@@ -118,13 +118,13 @@ def judge(known: Value, read: Value) -> Verdict:
 
 
 def similarity(one: str, other: str) -> float:
-    """Give how alike two texts are, 0 to 1, case and blanks aside."""
+    """Return the similarity of two texts, 0 to 1, ignoring case and blanks."""
     first, second = ("".join(text.casefold().split()) for text in (one, other))
     return SequenceMatcher(None, first, second, autojunk=False).ratio()
 
 
 def pair(known: Sequence[TrueItem], read: Sequence[Item]) -> int:
-    """Count the true items that have a read one of the same amount and a similar description; each is used once."""
+    """Return how many true items pair with a read item of equal amount and similar description, each used once."""
     left = list(read)
     paired = 0
     for item in known:
@@ -143,7 +143,7 @@ def pair(known: Sequence[TrueItem], read: Sequence[Item]) -> int:
 
 
 def summarise(scores: Sequence[ReceiptScore]) -> dict[str, Any]:
-    """Sum up a run: shares by field, all main fields, items, decisions, calibration."""
+    """Return the summary of a run: shares by field, all main fields, items, decisions, calibration."""
     total = len(scores)
     with_items = [one.items for one in scores if one.items]
     true_items = sum(items.truth for items in with_items)
@@ -180,7 +180,7 @@ def _field(scores: Sequence[ReceiptScore], name: str) -> dict[str, Any]:
 
 
 def counts_as_right(name: str, verdict: Verdict) -> bool:
-    """Say whether a verdict passes: names fuzzily, everything else exactly."""
+    """Return whether a verdict counts as right: merchants fuzzily, everything else exactly."""
     return verdict is Verdict.RIGHT or (name == "merchant" and verdict is Verdict.CLOSE)
 
 
@@ -193,9 +193,9 @@ def _main_right(one: ReceiptScore) -> bool:
 
 
 def calibration(scores: Sequence[ReceiptScore], name: str) -> dict[str, Any]:
-    """Give the reliability table of a field: by stated confidence, how often what was read is right.
+    """Return the reliability table of a field: the share of right values by stated confidence.
 
-    `error` is the expected calibration error: the mean distance between what was stated and what was true.
+    `error` is the expected calibration error: the mean distance between stated confidence and the share right.
     """
     stated = [
         (field.confidence, counts_as_right(name, field.verdict))

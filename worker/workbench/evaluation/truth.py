@@ -1,8 +1,8 @@
-"""Truth: what is known about the receipts that a model is judged by. One JSON object a line.
+"""The truth: the known values of the receipts of an evaluation, one JSON object per line.
 
-`file` names the picture. `merchant`, `date` (ISO) and `total` (text or number) are the main fields: where one is given
-as null, there is none on the picture, and nothing is the right answer. `currency`, `time`, `subtotal`, `tax` (all taxes
-together), `tip` and `line_items` (`description`, `amount`) count where they are given and not null. Other names are
+`file` names the picture. `merchant`, `date` (ISO) and `total` (text or number) are the main fields. A main field that
+is null does not appear on the picture, and null is the right answer. `currency`, `time`, `subtotal`, `tax` (the sum of
+all taxes), `tip` and `line_items` (`description`, `amount`) count if they are present and not null. Other names are
 ignored.
 """
 
@@ -26,7 +26,7 @@ _TIME: Final = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2})?\s*([ap])?", re.IGNORECA
 
 @dataclass(frozen=True, slots=True)
 class TrueItem:
-    """A line of what was bought."""
+    """One item of the receipt."""
 
     description: str
     amount: Decimal
@@ -34,7 +34,7 @@ class TrueItem:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What is known of one receipt: the fields that are judged, and the items that have description and amount."""
+    """The known values of one receipt: the judged fields, and the items that have description and amount."""
 
     file: str
     fields: dict[str, Value]
@@ -42,14 +42,14 @@ class Truth:
 
 
 def load(path: Path) -> list[Truth]:
-    """Load a file of truths. Raises `SettingsError`, with the number of the line, for what cannot be understood."""
+    """Return the truths of a file. Raises `SettingsError` with the line number for an invalid line."""
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from error
     truths = [_truth(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if not truths:
-        raise SettingsError(f"{path} names no receipt.")
+        raise SettingsError(f"{path} names no receipt. Write one JSON object per line.")
     return truths
 
 
@@ -68,7 +68,7 @@ def _truth(path: Path, number: int, line: str) -> Truth:
     except (ValueError, KeyError, TypeError, InvalidOperation, AttributeError) as error:
         raise SettingsError(f"{path}, line {number}: {type(error).__name__}: {error}") from error
     if not isinstance(file, str) or "/" in file or file in {"", ".", ".."}:
-        raise SettingsError(f"{path}, line {number}: `file` must be the name of a file.")
+        raise SettingsError(f"{path}, line {number}: `file` must be a file name without a folder.")
     return Truth(file, {name: value for name, value in fields.items() if name in MAIN or value is not None}, items)
 
 
@@ -85,7 +85,7 @@ def _value(name: str, value: Any) -> Value:
 
 
 def clock_time(text: str) -> str | None:
-    """Give hours and minutes of a time of day, 24 hours, or None for what is none."""
+    """Return a time of day as HH:MM, 24 hours, or None if `text` has no valid time."""
     match = _TIME.search(text)
     if not match:
         return None

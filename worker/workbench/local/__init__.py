@@ -1,4 +1,4 @@
-"""The embedded stack: emulator, model server and workers on this machine, without an AWS account.
+"""The embedded stack: emulator, reader and workers on this machine, without an AWS account.
 
-Nothing outside this package and the tests imports it, and no worker image contains it.
+Only the workbench's commands, the tests and the image smoke test import it. No image contains it.
 """

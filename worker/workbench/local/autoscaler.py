@@ -1,7 +1,7 @@
-"""Workers that come and go with the embedded queue, by the same decision that Terraform's alarms are derived from.
+"""Autoscaling of the local workers, by the same policy that Terraform's alarms are derived from.
 
-What ECS does to tasks this does to processes: a worker is started as on AWS, and one that is not needed any more is
-asked to end, which lets it finish what it has. The queue itself is asked, every second, so nothing is late here.
+It treats processes as ECS treats tasks. A worker starts as on AWS, and a surplus worker gets SIGTERM and drains. It
+reads the queue itself every second, so its numbers are current.
 """
 
 import asyncio
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 LOOK_S = 1.0
 SCALE_IN_AFTER_S = 20.0
-"""Shorter than on AWS, where a task takes a minute to start and not a second."""
+"""Shorter than on AWS, because a process starts in a second and a task in a minute."""
 RECEIPT_S = 2.0
-"""What the embedded reader takes for a receipt while it has others to read, about."""
+"""Approximate time that the embedded reader takes for a receipt under load."""
 ACCEPTABLE_LATENCY_S = 10.0
 
 
 def local_policy(*, least: int, most: int, slots: int) -> ScalingPolicy:
-    """Make the policy for worker processes of `slots` receipts each."""
+    """Return the policy for worker processes of `slots` receipts each."""
     return ScalingPolicy(
         receipt_s=RECEIPT_S,
         slots_per_task=slots,
@@ -38,13 +38,13 @@ def local_policy(*, least: int, most: int, slots: int) -> ScalingPolicy:
 
 @dataclass
 class Window:
-    """The numbers of workers desired of late."""
+    """The recently desired numbers of workers."""
 
     length_s: float
     wanted: deque[tuple[float, int]] = field(default_factory=deque)
 
     def settle(self, now_s: float, wanted: int) -> int:
-        """Take in what is wanted now; return what to have: more at once, less when nothing more was wanted for long."""
+        """Record the number wanted now; return the number to run: more immediately, fewer after the whole window."""
         self.wanted.append((now_s, wanted))
         while self.wanted[0][0] <= now_s - self.length_s:
             self.wanted.popleft()
@@ -52,7 +52,7 @@ class Window:
 
 
 class Autoscaler:
-    """Starts and stops the workers of a stack; `tell` hears of each change."""
+    """An autoscaler that starts and stops the workers of a stack. It reports each change to `tell`."""
 
     def __init__(
         self,
@@ -73,18 +73,18 @@ class Autoscaler:
         self._ending: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Follow the queue until cancelled; workers that are ending by then are left to the stack."""
+        """Follow the queue until cancelled."""
         try:
             while True:
                 backlog = await self.backlog()
                 wanted = desired_tasks(backlog, self._policy)
-                await self._have(self._window.settle(self._clock(), wanted), backlog)
+                await self._resize(self._window.settle(self._clock(), wanted), backlog)
                 await asyncio.sleep(self._look_s)
         finally:
             await asyncio.gather(*self._ending, return_exceptions=True)
 
     async def backlog(self) -> Backlog:
-        """Ask the queue what it holds."""
+        """Return the number of messages in the queue, waiting and in flight."""
         answer = await self._stack.clients.sqs.get_queue_attributes(
             QueueUrl=self._stack.resources.queue_url,
             AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
@@ -95,12 +95,12 @@ class Autoscaler:
             in_flight=int(counts["ApproximateNumberOfMessagesNotVisible"]),
         )
 
-    async def _have(self, wanted: int, backlog: Backlog) -> None:
+    async def _resize(self, wanted: int, backlog: Backlog) -> None:
         running = len(self._stack.workers)
         if wanted == running:
             return
         self._tell(f"Workers: {running} to {wanted} ({backlog.visible} waiting, {backlog.in_flight} in flight).")
-        for child in self._stack.workers[wanted:]:  # the newest: the first one serves health
+        for child in self._stack.workers[wanted:]:  # stop the newest: the first one serves the console
             task = asyncio.create_task(self._end(child), name=f"stop {child.name}")
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
@@ -108,5 +108,5 @@ class Autoscaler:
             await self._stack.add_worker()
 
     async def _end(self, child: "Child") -> None:
-        if child in self._stack.workers:  # else it has just ended by itself
+        if child in self._stack.workers:  # otherwise it has just ended by itself
             await self._stack.stop_worker(child)

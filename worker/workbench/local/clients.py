@@ -1,4 +1,4 @@
-"""The stack's own AWS clients, which know the stack alone: nothing of this process's AWS configuration reaches them."""
+"""AWS clients for the embedded stack, isolated from this process's AWS configuration."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,12 +16,12 @@ TIMEOUT_S = 30
 
 @asynccontextmanager
 async def clients(environment: Mapping[str, str]) -> AsyncIterator[Clients]:
-    """Open clients that speak to the stack of `environment` and close them at the end."""
+    """Yield clients for the stack of `environment`, and close them at the end."""
     session: Any = aioboto3.Session(
         aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
         region_name=environment["AWS_REGION"],
-        botocore_session=_sealed(nothing=environment["AWS_CONFIG_FILE"]),
+        botocore_session=_isolated(empty_file=environment["AWS_CONFIG_FILE"]),
     )
     options: Any = config(timeout_s=TIMEOUT_S, connections=20).merge(AioConfig(proxies={}))
     async with AsyncExitStack() as stack:
@@ -38,14 +38,14 @@ async def clients(environment: Mapping[str, str]) -> AsyncIterator[Clients]:
         )
 
 
-def _sealed(*, nothing: str) -> AioSession:
-    """Return a session that has botocore's defaults and nothing else: no variable, and `nothing` for a file."""
+def _isolated(*, empty_file: str) -> AioSession:
+    """Return a session with only botocore's defaults: it reads no variables, and `empty_file` for each file."""
     variables = {
         name: (None, None, default, conversion)
         for name, (_, _, default, conversion) in BOTOCORE_DEFAUT_SESSION_VARIABLES.items()
     }
-    files = dict.fromkeys(("config_file", "credentials_file"), (None, None, nothing, None))
+    files = dict.fromkeys(("config_file", "credentials_file"), (None, None, empty_file, None))
     session = AioSession(session_vars=variables | files)
-    # S3's own variables are not among the session's; what a client needs of them stands in its own configuration.
+    # The session variables do not cover S3's own ones; the client's configuration sets what it needs.
     session.get_component("config_store").set_config_variable("s3", {})
     return session

@@ -1,7 +1,7 @@
-"""The AWS emulator, ministack, as a child process that listens on loopback alone.
+"""The AWS emulator, ministack, as a child process that listens only on loopback.
 
-`start` is the side of the stack; the module run as a script is the child. The parent binds the port and hands the
-socket down, so that no other process can take it in between, and a client that comes early waits instead of failing.
+The stack calls `start`; the child runs this module as a script. The parent binds the port and passes the socket to the
+child. So no other process can take the port in between, and an early client waits instead of failing.
 """
 
 import asyncio
@@ -23,15 +23,15 @@ HOST = "127.0.0.1"
 SERVICES = "s3,sqs,dynamodb,sts,sns,events,monitoring"
 START_S = 60.0
 SAVE_S = 1.0
-"""Shortest time between two saves of the state that is kept: so much of it a kill may cost."""
+"""Shortest time between two saves of the state; a kill can lose this much."""
 SAVE_SHARE = 20
-"""Saving takes at most one part in so many of the time."""
+"""Saving takes at most one part in SAVE_SHARE of the time."""
 
 
 def listen(port: int) -> socket.socket:
-    """Return a socket that listens on loopback at `port`, or at a free one for 0.
+    """Return a socket that listens on loopback at `port`, or at a free port for 0.
 
-    Raises `SettingsError` where the port is taken.
+    Raises `SettingsError` if the port is in use.
     """
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -39,18 +39,20 @@ def listen(port: int) -> socket.socket:
         listener.bind((HOST, port))
     except OSError as error:
         listener.close()
-        raise SettingsError(f"Port {port} cannot be used: {error.strerror}. Give another one, or 0 for any.") from error
+        raise SettingsError(
+            f"Port {port} cannot be used: {error.strerror}. Choose another port, or 0 for any free one."
+        ) from error
     listener.listen(128)
     return listener
 
 
 def url(listener: socket.socket) -> str:
-    """Return the address of what listens there."""
+    """Return the URL of a listening socket."""
     return f"http://{HOST}:{listener.getsockname()[1]}"
 
 
 def environment(base: Mapping[str, str], *, port: int, scratch: Path, data: Path | None) -> dict[str, str]:
-    """Return the child's environment: `scratch` for what it may write meanwhile, `data` for state that stays."""
+    """Return the child's environment: `scratch` is for temporary files, `data` for state that is kept."""
     keep = (
         {"PERSIST_STATE": "1", "STATE_DIR": str(data / "state"), "S3_PERSIST": "1", "S3_DATA_DIR": str(data / "s3")}
         if data
@@ -64,11 +66,11 @@ def environment(base: Mapping[str, str], *, port: int, scratch: Path, data: Path
         "SERVICES": SERVICES,
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "MINISTACK_REGION": REGION,
-        # Links to objects are checked even where requests are not: these are its root's keys.
+        # The emulator checks signatures only of presigned links, with these keys of its root account.
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
         "LOG_LEVEL": "WARNING",
-        # It would open further ports, and tidy up containers of the user's Docker.
+        # Otherwise it opens further ports, and removes containers of the user's Docker.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "DOCKER_HOST": f"unix://{scratch}/no-docker",
@@ -84,9 +86,9 @@ async def start(
     data: Path | None,
     lock: int | None = None,
 ) -> Child:
-    """Start the emulator on `listener`, which is closed here, and return it when it answers.
+    """Start the emulator on `listener`, close `listener` here, and return the emulator when it answers.
 
-    `lock` is a descriptor of the lock on `data`, which the emulator then holds as long as it lives.
+    `lock` is the descriptor of the lock on `data`; the emulator inherits it and holds it until it ends.
     """
     address = url(listener)
     with listener:
@@ -108,32 +110,32 @@ async def start(
 
 
 async def serve(descriptor: int) -> None:
-    """Be the emulator: answer on the socket `descriptor` until SIGTERM, then save what is to be kept."""
+    """Run the emulator on the socket `descriptor` until SIGTERM, then save its state if it is kept."""
     import resource
 
     from hypercorn.asyncio import serve as hypercorn_serve
     from hypercorn.config import Config
     from ministack.app import app
 
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    asked = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asked.set)
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     config = Config()
     config.bind = [f"fd://{descriptor}"]
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
     config.loglevel = os.environ["LOG_LEVEL"]
     saving = asyncio.create_task(_keep_saving(), name="save") if os.environ["PERSIST_STATE"] == "1" else None
-    await hypercorn_serve(app, config, shutdown_trigger=asked.wait)
+    await hypercorn_serve(app, config, shutdown_trigger=stopping.wait)
     if saving:
         saving.cancel()
 
 
 async def _keep_saving() -> None:
-    """Save the state again and again, each file replaced as a whole: by itself ministack saves only when it is stopped.
+    """Save the state repeatedly, each file atomically, because ministack itself saves only when it stops.
 
-    Which state there is it tells only by a function of its own.
+    Only a private function of ministack returns the state to save.
     """
     from ministack.app import _build_persistence_save_dict as states
     from ministack.core.persistence import save_all

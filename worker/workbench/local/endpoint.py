@@ -1,8 +1,8 @@
-"""The front of the SageMaker runtime: its API, error shapes and limits before a container that runs here.
+"""The front of the SageMaker runtime: its API, error shapes and limits, in front of a local container.
 
-It speaks InvokeEndpoint (docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html) and passes
-each call on to the container's `POST /invocations`, so that the ordinary `sagemaker-runtime` client needs only an
-endpoint URL. As with SageMaker, a call that its client gives up goes on in the container.
+It serves InvokeEndpoint (docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html). It
+forwards each call to the container's `POST /invocations`, so the ordinary `sagemaker-runtime` client needs only an
+endpoint URL. As with SageMaker, a call that its client abandons continues in the container.
 """
 
 import asyncio
@@ -17,16 +17,16 @@ from aiohttp import web
 from worker.workbench.local.emulator import listen, url
 
 BODY_LIMIT = 6_291_456
-"""Largest request body in bytes (source: see above)."""
+"""Largest request body, bytes (source: see above)."""
 TIMEOUT_S = 60.0
-"""A container that has not answered by then never does (source: see above)."""
+"""Longest time that a container may take to answer, seconds (source: see above)."""
 VARIANT = "AllTraffic"
-PASSED_ON = ("content-type", "accept")
-PASSED_PREFIX = "x-amzn-sagemaker-"
+FORWARDED = ("content-type", "accept")
+FORWARDED_PREFIX = "x-amzn-sagemaker-"
 
 
 class Front:
-    """A server on loopback. Use it as an async context manager; `url` is its address meanwhile."""
+    """A server on loopback, as an async context manager. While it runs, `url` is its address."""
 
     def __init__(
         self,
@@ -41,9 +41,9 @@ class Front:
     ) -> None:
         self.endpoint = endpoint
         self.capacity = capacity
-        """Calls at a time; further ones are throttled. None takes any number. It can be changed at any time."""
+        """Largest number of concurrent calls; further ones are throttled. None: no limit. It may change at any time."""
         self.calls = 0
-        """Calls that reached the container, in all."""
+        """Total number of calls that reached the container."""
         self._container_url = container_url
         self._account = account
         self._region = region
@@ -52,7 +52,7 @@ class Front:
         self._timeout_s = timeout_s
         self._running: set[asyncio.Task[object] | None] = set()
         self._session: aiohttp.ClientSession | None = None
-        app = web.Application(client_max_size=0)  # no limit here: what is too large gets SageMaker's own answer
+        app = web.Application(client_max_size=0)  # no limit here, because a large body gets SageMaker's own error
         app.router.add_post("/endpoints/{endpoint}/invocations", self._invoke)
         self._runner = web.AppRunner(app, access_log=None)
 
@@ -72,7 +72,7 @@ class Front:
 
     @property
     def running(self) -> int:
-        """Calls in the container now."""
+        """Number of calls in the container now."""
         return len(self._running)
 
     async def _invoke(self, request: web.Request) -> web.Response:
@@ -85,17 +85,17 @@ class Front:
         if (request.content_length or 0) > BODY_LIMIT:
             return _too_large(request)
         if self.capacity is not None and self.running >= self.capacity:
-            # With HTTP 400 and no message (github.com/opensearch-project/ml-commons/issues/2429).
+            # SageMaker answers HTTP 400 without a message (github.com/opensearch-project/ml-commons/issues/2429).
             return _error(400, "ThrottlingException", None)
         task = asyncio.current_task()
         self._running.add(task)
         try:
-            return await self._pass_on(request)
+            return await self._forward(request)
         finally:
             self._running.discard(task)
 
-    async def _pass_on(self, request: web.Request) -> web.Response:
-        assert self._session is not None  # noqa: S101 # requests come only between enter and exit
+    async def _forward(self, request: web.Request) -> web.Response:
+        assert self._session is not None  # noqa: S101 # requests arrive only between enter and exit
         body = await request.content.read()
         if len(body) > BODY_LIMIT:
             return _too_large(request)
@@ -103,7 +103,7 @@ class Front:
         headers = {
             name: value
             for name, value in request.headers.items()
-            if name.lower() in PASSED_ON or name.lower().startswith(PASSED_PREFIX)
+            if name.lower() in FORWARDED or name.lower().startswith(FORWARDED_PREFIX)
         }
         sent = io.BytesIO(body)
         try:
@@ -129,9 +129,9 @@ class Front:
         return web.Response(body=body, headers=headers)
 
     def _model_error(self, status: int, message: str) -> web.Response:
-        """Return what SageMaker makes of a container's error.
+        """Return SageMaker's response to a container's error.
 
-        Its form: github.com/aws/sagemaker-python-sdk/issues/2955; status 0 stands for a container that took too long
+        Source of its form: github.com/aws/sagemaker-python-sdk/issues/2955. Status 0 means that the container timed out
         (github.com/aws/amazon-sagemaker-examples/issues/799).
         """
         side = "client" if 400 <= status < 500 else "server"
@@ -149,13 +149,13 @@ class Front:
 
 
 def _too_large(request: web.Request) -> web.Response:
-    """Return the one error without a type: botocore then takes the status for its code.
+    """Return the only error without a type, for which botocore uses the status as the code.
 
     Source: github.com/aws/sagemaker-python-sdk/issues/171.
     """
     response = _error(413, None, f"HTTP content length exceeded {BODY_LIMIT} bytes.")
     if not request.content.is_eof():
-        response.force_close()  # the rest of the body is not worth reading
+        response.force_close()  # do not read the rest of the body
     return response
 
 

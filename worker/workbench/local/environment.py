@@ -1,8 +1,8 @@
-"""The environment of the embedded stack: what makes a process speak to it, and to nothing else.
+"""The environment of the embedded stack: variables with which a process uses the stack and nothing else.
 
-The stack's processes never see the user's own AWS configuration: every variable of it is taken out, the files it lives
-in are named away, and each service gets an endpoint on loopback. A stack that runs leaves its environment in a
-directory of the user's, so that another terminal can join it; the directory goes when the stack goes.
+The stack's processes never see the user's AWS configuration. All its variables are removed, its files are replaced by
+/dev/null, and each service gets an endpoint on loopback. A running stack publishes its environment in a directory of
+the user, so that another terminal can join it. The directory is removed when the stack ends.
 """
 
 import os
@@ -15,11 +15,11 @@ ACCESS_KEY = "local"
 ENDPOINT = "receipts"
 """The name of the stack's SageMaker endpoint."""
 SERVICES = ("S3", "SQS", "DYNAMODB", "STS", "ECS", "CLOUDWATCH", "APPLICATION_AUTO_SCALING", "SAGEMAKER")
-"""Services that the emulator answers for, as AWS_ENDPOINT_URL_* spells them."""
+"""Services of the emulator, as AWS_ENDPOINT_URL_* spells them."""
 
 
 def aws(*, emulator_url: str, runtime_url: str) -> dict[str, str]:
-    """Return the AWS_* variables that lead every service to the emulator and the SageMaker runtime to `runtime_url`."""
+    """Return the AWS_* variables that direct the SageMaker runtime to `runtime_url` and all else to the emulator."""
     return {
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
@@ -31,16 +31,16 @@ def aws(*, emulator_url: str, runtime_url: str) -> dict[str, str]:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
-        # botocore takes a proxy from the environment; none leads to loopback.
+        # botocore takes a proxy from the environment; loopback must not use one.
         "NO_PROXY": "*",
         "no_proxy": "*",
     }
 
 
 def aws_command(environment: Mapping[str, str], *arguments: str) -> str:
-    """Return a shell line that runs the AWS CLI with `arguments` against the stack, whatever the shell has set."""
+    """Return a shell line that runs the AWS CLI with `arguments` against the stack, in any shell environment."""
     variables = (f"{name}={environment[name]}" for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
-    # A profile that the shell names must be one that the CLI can find, even where it is not used.
+    # The CLI fails if AWS_PROFILE names a missing profile, even if it does not use it.
     without = ["env", "-u", "AWS_PROFILE"] if "AWS_PROFILE" in os.environ else []
     where = ("--region", environment["AWS_REGION"], "--endpoint-url", environment["AWS_ENDPOINT_URL"])
     return " ".join([*without, *variables, "aws", shlex.join([*arguments, *where])])

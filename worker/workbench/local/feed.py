@@ -1,4 +1,4 @@
-"""What is new in the results table: found by reading it, so that it does not matter who uploaded what."""
+"""New records, found by reading the results table, so that uploads from any client are included."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Feed:
-    """Remembers which records it has seen; reading a whole table is for a table on this machine."""
+    """A reader of new records. It scans the whole table, which is acceptable only for a local one."""
 
     def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
         self._dynamodb = dynamodb
@@ -18,11 +18,11 @@ class Feed:
         self._seen: dict[str, str] = {}
 
     def mark(self, record: Record) -> None:
-        """Take `record` as seen."""
+        """Mark `record` as seen."""
         self._seen[record.document] = record.stored_at
 
     async def news(self) -> list[Record]:
-        """Return the records stored since the last call that were not marked, the oldest first."""
+        """Return the unmarked records stored since the last call, oldest first."""
         stored = await self._stored()
         changed = [document for document, stored_at in stored.items() if self._seen.get(document) != stored_at]
         fresh = await records(self._dynamodb, self._table, changed)
@@ -31,7 +31,7 @@ class Feed:
         return sorted(fresh.values(), key=lambda record: record.stored_at)
 
     async def _stored(self) -> dict[str, str]:
-        """Return when each document's record was stored."""
+        """Return the `stored_at` of each document."""
         found: dict[str, str] = {}
         start: dict[str, Any] = {}
         while True:

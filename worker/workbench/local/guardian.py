@@ -1,9 +1,9 @@
-"""The guardian: a small process that ends the stack's other processes when the one that started them is gone.
+"""The guardian: a small process that ends the stack's processes when their parent has died.
 
-A process that is killed (SIGKILL, out of memory) cannot stop its children; its pipes, though, are closed by the system.
-The guardian reads process group ids from such a pipe, `+ID` for one that started and `-ID` for one that ended. At its
-end of file it stops what is left, the last started first, and removes the stack's directory. It runs as a bare script
-with the standard library alone, so that it costs little.
+A killed parent (SIGKILL, out of memory) cannot stop its children, but the kernel closes its pipes. The guardian reads
+process group ids from such a pipe: `+ID` for a started group, `-ID` for an ended one. At end of file it stops the
+remaining groups, last started first, and removes the stack's directory. It runs as a plain script that uses only the
+standard library, so that it needs little memory.
 """
 
 import os
@@ -14,12 +14,12 @@ import time
 from collections.abc import Iterable
 
 STOP_S = 15.0
-"""How long what is left may take to stop before it is killed."""
+"""Seconds that the remaining groups may take to stop before they are killed."""
 LOOK_S = 0.05
 
 
 def survivors(lines: Iterable[str]) -> list[int]:
-    """Return the groups that `lines` say have started and not ended, the last started first."""
+    """Return the groups that have started and not ended according to `lines`, last started first."""
     groups: dict[int, None] = {}
     for line in lines:
         group = int(line[1:])
@@ -31,24 +31,24 @@ def survivors(lines: Iterable[str]) -> list[int]:
 
 
 def stop(group: int, *, until: float) -> None:
-    """Ask `group` to end, wait for its leader until the monotonic time `until`, then kill what is left of it."""
-    tell(group, signal.SIGTERM)
+    """Terminate `group`, wait for its leader until the monotonic time `until`, then kill the rest of the group."""
+    send_signal(group, signal.SIGTERM)
     while leader_lives(group) and time.monotonic() < until:
-        time.sleep(LOOK_S)  # these are not our children, so there is nothing to wait on
-    tell(group, signal.SIGKILL)
+        time.sleep(LOOK_S)  # these are not our children, so we cannot wait for them
+    send_signal(group, signal.SIGKILL)
 
 
 def leader_lives(group: int) -> bool:
-    """Tell whether the process that leads `group` runs; one that ended but was not yet collected does not."""
+    """Return whether the leader of `group` runs. A zombie does not count."""
     try:
         with open(f"/proc/{group}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 # costs an import
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except OSError:  # no such process, or a system without /proc
-        return tell(group, 0) and not os.path.isdir("/proc/self")  # noqa: PTH112 # costs an import
+        return send_signal(group, 0) and not os.path.isdir("/proc/self")  # noqa: PTH112 # costs an import
 
 
-def tell(group: int, signal_number: int) -> bool:
-    """Send a signal to a process group; return whether it is still there."""
+def send_signal(group: int, signal_number: int) -> bool:
+    """Send a signal to a process group; return whether the group exists."""
     try:
         os.killpg(group, signal_number)
     except (ProcessLookupError, PermissionError):

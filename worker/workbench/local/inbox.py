@@ -1,4 +1,4 @@
-"""The inbox: a directory whose files go into the bucket as soon as they are whole."""
+"""The inbox: a directory whose files are uploaded as soon as they are complete."""
 
 import asyncio
 import contextlib
@@ -16,16 +16,16 @@ from watchfiles._rust_notify import WatchfilesRustInternalError
 from worker.errors import SettingsError
 
 UNFINISHED = (".part", ".crdownload", ".download", ".tmp", ".swp", "~")
-"""How programs call a file that they still write."""
+"""Suffixes that programs use for files which they are still writing."""
 LOOK_MS = 1_000
 QUIET_S = 0.3
-"""A file that ends as its format ends is whole when its size and time have not changed for so long."""
+"""A file with its format's end marker is complete after its size and time have not changed for this many seconds."""
 SETTLE_S = 3.0
-"""Any other file is whole when they have not changed for so long …"""
+"""Any other file is complete after this many seconds without a change …"""
 PAUSES = 3
-"""… and for so many times the longest pause between two changes that was seen …"""
+"""… and after this many times the longest pause between two changes …"""
 LONGEST_S = 30.0
-"""… but never waits longer than this for one more."""
+"""… but after LONGEST_S seconds at the latest."""
 TAIL = 1_024
 
 Mark = tuple[int, int]
@@ -34,62 +34,62 @@ Mark = tuple[int, int]
 
 @contextmanager
 def directory(path: Path) -> Iterator[Path]:
-    """Make `path` where it is missing, and then take it away again at the end if nothing is in it.
+    """Create `path` if it is missing. Remove it at the end if it was created here and is empty.
 
-    Raises `SettingsError` where it cannot be made.
+    Raises `SettingsError` if it cannot be created.
     """
     made = not path.exists()
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(
-            f"The inbox {path} cannot be made: {error.strerror}. Name another with --inbox DIR."
+            f"The inbox {path} cannot be created: {error.strerror}. Choose another with --inbox DIR."
         ) from error
     try:
         yield path
     finally:
         if made:
-            with contextlib.suppress(OSError):  # it is gone, or something is in it
+            with contextlib.suppress(OSError):  # it is gone or not empty
                 path.rmdir()
 
 
 def left_out(path: Path, inbox: Path) -> str | None:
-    """Return why what lies at `path` below `inbox` is no receipt to be read, or None where it is one."""
+    """Return why `path` below `inbox` is not uploaded, or None if it is."""
     try:
         real = path.resolve(strict=True)
     except (OSError, RuntimeError):  # the latter: a link that leads to itself
-        return "a link to nothing"
+        return "a broken link"
     if not real.is_relative_to(inbox.resolve()):
-        return "a link that leads out of the inbox"
+        return "a link to outside the inbox"
     if not real.is_file():
-        return "no regular file"
+        return "not a regular file"
     if path.name.endswith(UNFINISHED):
-        return "by its name still being written"
-    return None if os.access(path, os.R_OK) else "not ours to read"
+        return "its name says that it is still being written"
+    return None if os.access(path, os.R_OK) else "not readable"
 
 
 @dataclass(frozen=True)
 class Watched:
-    """A file that is not taken yet."""
+    """A file that has not been uploaded yet."""
 
     mark: Mark
     since: float
-    """When it became what it is, on our clock."""
+    """Time of the last change, on our clock."""
     pause_s: float = 0.0
-    """The longest time between two changes that was seen."""
+    """Longest observed time between two changes."""
 
     def settled(self, path: Path, now: float) -> bool:
-        """Tell whether nobody writes it any more, as far as can be seen."""
+        """Return whether the file appears to be complete."""
         quiet_s = now - self.since
         if quiet_s >= max(SETTLE_S, min(PAUSES * self.pause_s, LONGEST_S)):
             return True
-        return quiet_s >= QUIET_S and ends_as_it_should(path)
+        return quiet_s >= QUIET_S and has_end_marker(path)
 
 
 class Inbox:
-    """Yields each file once for its name and content; a file that is written anew comes again.
+    """A watcher that yields each file once per name and content, so a changed file is yielded again.
 
-    `tell` hears once of each thing that is left where it is.
+    It reports each file that it leaves in place once to `tell`.
     """
 
     def __init__(
@@ -105,20 +105,20 @@ class Inbox:
         self._taken: dict[Path, Mark] = {}
         self._watched: dict[Path, Watched] = {}
         self._contents: set[tuple[Path, str]] = set()
-        self._told: set[Path] = set()
+        self._reported: set[Path] = set()
 
     def key(self, path: Path) -> str:
-        """Return the key of a file: the inbox's name and the way from there."""
-        way = f"{self.path.name}/{path.relative_to(self.path).as_posix()}"
-        return way.encode(errors="surrogateescape").decode(errors="replace")
+        """Return the key of a file: the inbox's name and the relative path."""
+        name = f"{self.path.name}/{path.relative_to(self.path).as_posix()}"
+        return name.encode(errors="surrogateescape").decode(errors="replace")
 
     async def files(self) -> AsyncIterator[Path]:
-        """Yield whole files, those that are there already first, until cancelled."""
+        """Yield complete files, existing ones first, until cancelled."""
         for path in await self.look():
             yield path
         while True:
-            # It also wakes without an event, for file systems that tell of none. It fails over a name that is no
-            # UTF-8, and where the directory is gone for a while: then looking again is enough.
+            # awatch also wakes without an event, for file systems that send none. It fails on a name that is not
+            # UTF-8, and while the directory is missing; then we look again later.
             with contextlib.suppress(ExceptionGroup, WatchfilesRustInternalError, OSError):
                 async with contextlib.aclosing(
                     awatch(self.path, rust_timeout=LOOK_MS, yield_on_timeout=True, debounce=200)
@@ -131,7 +131,7 @@ class Inbox:
                 yield path
 
     async def look(self) -> list[Path]:
-        """Return the files that are new or changed, and whole; one that still grows is left for a later look."""
+        """Return the complete files that are new or changed. A growing file is left for a later call."""
         now = self._clock()
         self._watched = {
             path: self._watch(path, mark, now)
@@ -142,31 +142,31 @@ class Inbox:
             return []
         await asyncio.sleep(QUIET_S)
         now = self._clock()
-        whole = [
+        complete = [
             (path, seen.mark)
             for path, seen in self._watched.items()
             if _mark(path) == seen.mark and seen.settled(path, now)
         ]
-        return [path for path, mark in whole if await asyncio.to_thread(self._is_new, path, mark)]
+        return [path for path, mark in complete if await asyncio.to_thread(self._is_new, path, mark)]
 
     def _candidates(self) -> list[Path]:
-        """Return the files that somebody may want read, in a steady order, and tell of what else is there."""
+        """Return the files that may be receipts, sorted, and report all others."""
         found, others = [], dict[Path, str]()
         for path in sorted(self.path.rglob("*")):
-            way = path.relative_to(self.path)
-            hidden = next((n for n, part in enumerate(way.parts, 1) if part.startswith(".")), None)
+            relative = path.relative_to(self.path)
+            hidden = next((n for n, part in enumerate(relative.parts, 1) if part.startswith(".")), None)
             if hidden:
-                others[Path(*way.parts[:hidden])] = "hidden"
+                others[Path(*relative.parts[:hidden])] = "hidden"
             elif path.is_dir() and not path.is_symlink():
                 continue
             elif why := left_out(path, self.path):
-                if os.path.lexists(path):  # else it has gone meanwhile
-                    others[way] = why
+                if os.path.lexists(path):  # otherwise it was removed in the meantime
+                    others[relative] = why
             else:
                 found.append(path)
-        if news := others.keys() - self._told:
-            self._told |= news
-            self._tell("Left in the inbox: " + ", ".join(f"{way} ({others[way]})" for way in sorted(news)))
+        if news := others.keys() - self._reported:
+            self._reported |= news
+            self._tell("Left in the inbox: " + ", ".join(f"{name} ({others[name]})" for name in sorted(news)))
         return found
 
     def _watch(self, path: Path, mark: Mark, now: float) -> Watched:
@@ -183,7 +183,7 @@ class Inbox:
             with path.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
-            return False  # gone or not ours to read: a later look decides again
+            return False  # missing or not readable: a later call tries again
         self._taken[path] = mark
         if (path, content) in self._contents:
             return False
@@ -199,8 +199,8 @@ def _mark(path: Path) -> Mark | None:
     return status.st_size, status.st_mtime_ns
 
 
-def ends_as_it_should(path: Path) -> bool:
-    """Tell whether a JPEG, PNG, PDF or WebP has its end; of other formats that is not known."""
+def has_end_marker(path: Path) -> bool:
+    """Return whether a JPEG, PNG, PDF or WebP file is complete; False for other formats."""
     try:
         with path.open("rb") as file:
             head = file.read(8)

@@ -1,4 +1,4 @@
-"""What `receipts local` prints while it runs: how to send more receipts, and how to use the stack from elsewhere."""
+"""The instructions that `receipts local` prints: how to send more receipts, and how to use the stack from elsewhere."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from worker.workbench.local.stack import Stack
 
 
 def instructions(stack: Stack, inbox: Path | None) -> list[str]:
-    """Return the lines that tell a person how to use `stack`; `inbox` is the watched directory, if there is one."""
+    """Return instructions for `stack`, line by line; `inbox` is the watched directory, if any."""
     sample = _short(sample_files()[0])
     into = f"s3://{stack.resources.bucket}/"
     command = f"{_command()} --local"
@@ -32,14 +32,14 @@ def instructions(stack: Stack, inbox: Path | None) -> list[str]:
 
 
 def _command() -> str:
-    """Return how this command is called here: by its name where the shell finds it, else by where it lies."""
+    """Return this command's name if the shell finds it, else its path."""
     return "receipts" if shutil.which("receipts") else str(_short(Path(sys.executable).parent / "receipts"))
 
 
 def export_line(stack: "Stack") -> str:
-    """Return a shell line that makes any program speak to `stack`."""
+    """Return a shell line after which any program uses `stack`."""
     names = [
-        # boto3 and what is built on it read the region from the second name alone.
+        # boto3 reads the region only from AWS_DEFAULT_REGION.
         *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION"),
         *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME"),
         *(name for name in stack.environment if name.startswith("RECEIPTS_")),
@@ -48,6 +48,6 @@ def export_line(stack: "Stack") -> str:
 
 
 def _short(path: Path) -> Path:
-    """Return `path` as it is shortest from here."""
+    """Return `path`, absolute or relative to the current directory, whichever is shorter."""
     relative = Path(os.path.relpath(path))
     return relative if len(str(relative)) < len(str(path)) else path

@@ -1,4 +1,4 @@
-"""The stack's child processes: each a session of its own, its output in a file, ended together with us in any case."""
+"""The stack's child processes, each in its own session, with its output in a file. They never outlive this process."""
 
 import asyncio
 import contextlib
@@ -15,21 +15,21 @@ from worker.workbench.local import guardian
 
 TAIL_LINES = 12
 FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-"""Signals that a process does not bring on itself."""
+"""Signals that come from outside, so the process's output does not explain them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Death:
-    """A child that ended without being asked to."""
+    """A child that ended unexpectedly."""
 
     name: str
     status: int
     """Its exit code; negative for the signal that ended it."""
     last_words: str
-    """The end of what it wrote."""
+    """The last lines of its output."""
 
     def __str__(self) -> str:
-        """Return a sentence, and below it what the child wrote last, unless somebody else ended it."""
+        """Return a sentence, followed by the child's last output unless a signal from outside ended it."""
         how = f"was ended by {_signal(-self.status)}" if self.status < 0 else f"ended with exit code {self.status}"
         words = "" if -self.status in FROM_OUTSIDE else self.last_words
         return f"{self.name} {how}." + (f"\n{words}" if words else "")
@@ -50,7 +50,7 @@ class Child:
     process: asyncio.subprocess.Process
     output: Path
     patience_s: float
-    """How long it may take to end when it is asked to."""
+    """Seconds that it may take to end after SIGTERM."""
     stopping: bool = False
     watcher: "asyncio.Task[None] | None" = field(default=None, repr=False)
 
@@ -60,23 +60,23 @@ class Child:
         return self.process.returncode is None
 
     def tail(self) -> str:
-        """Return the end of what it wrote."""
+        """Return the last lines of its output."""
         with contextlib.suppress(OSError):
             return "\n".join(self.output.read_text(errors="replace").splitlines()[-TAIL_LINES:])
         return ""
 
 
 class Family:
-    """The children of one stack. Use it as an async context manager; at its end none of them is left.
+    """The children of one stack, as an async context manager that ends all of them.
 
-    `directory` is made for their output and goes at the end, also when this process is killed.
+    `directory` is created for their output and removed at the end, even if this process is killed.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.children: list[Child] = []
         self.deaths: asyncio.Queue[Death] = asyncio.Queue()
-        """What ended without being asked to, in order."""
+        """Children that ended unexpectedly, in order."""
         self._guardian: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
@@ -84,7 +84,8 @@ class Family:
             self.directory.mkdir(mode=0o700)
         except OSError as error:
             raise SettingsError(
-                f"{self.directory.parent} cannot be used: {error.strerror}. XDG_RUNTIME_DIR or TMPDIR names it."
+                f"{self.directory.parent} cannot be used: {error.strerror}. "
+                "Set XDG_RUNTIME_DIR or TMPDIR to a writable directory."
             ) from error
         self._guardian = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", guardian.__file__, str(self.directory)),
@@ -108,20 +109,24 @@ class Family:
         pass_fds: Sequence[int] = (),
         patience_s: float = guardian.STOP_S,
     ) -> Child:
-        """Start `python ARGUMENTS` under `name` with exactly `environment`.
+        """Start `python ARGUMENTS` as `name` with exactly `environment`.
 
-        Asked to end, it is killed where it has not after `patience_s` seconds.
+        When it is stopped, it is killed after `patience_s` seconds.
         """
         output = self.directory / f"{name}.log"
         with output.open("ab") as file:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", *arguments),  # -P: a user's own queue.py or worker.py beside us is none of ours
+                *(
+                    sys.executable,
+                    "-P",
+                    *arguments,
+                ),  # -P: do not import a queue.py or worker.py from the current directory
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=file,
                 stderr=asyncio.subprocess.STDOUT,
                 env=dict(environment),
                 pass_fds=tuple(pass_fds),
-                start_new_session=True,  # Ctrl-C in a terminal goes to us alone, and we stop them in order
+                start_new_session=True,  # Ctrl-C reaches only this process, which stops its children in order
             )
         child = Child(name=name, process=process, output=output, patience_s=patience_s)
         self.children.append(child)
@@ -130,7 +135,7 @@ class Family:
         return child
 
     async def stop(self, child: Child) -> int:
-        """Ask `child` to end, kill it where it does not in its time, and return its exit code."""
+        """Terminate `child`, kill it if it takes longer than its `patience_s`, and return its exit code."""
         child.stopping = True
         if child.alive:
             with contextlib.suppress(ProcessLookupError):
@@ -144,14 +149,14 @@ class Family:
         return await child.process.wait()
 
     def kill(self) -> None:
-        """Kill every child at once, without waiting; the guardian then removes the directory."""
+        """Kill every child without waiting; the guardian then removes the directory."""
         for child in self.children:
             child.stopping = True
             _kill_group(child)
 
     async def _watch(self, child: Child) -> None:
         status = await child.process.wait()
-        _kill_group(child)  # what it may have started itself
+        _kill_group(child)  # its own children
         self.children.remove(child)
         self._tell_guardian(f"-{child.process.pid}")
         if not child.stopping:

@@ -1,4 +1,4 @@
-"""After a run that did not end in order: its uploads are all there, its queue and table as of a moment before."""
+"""Recovery after a run that was killed: all its uploads exist, but queue and table are as of the last save."""
 
 import dataclasses
 import datetime as dt
@@ -11,11 +11,11 @@ from worker.results.query import Results
 
 if TYPE_CHECKING:
     from worker.aws.clients import Clients
-    from worker.workbench.local.resources import Resources
+    from worker.workbench.local.provision import Provisioned
 
 
-async def enqueue_unrecorded(aws: "Clients", made: "Resources") -> int:
-    """Enqueue every object that has no record, and return how many; one whose message is still there is done once."""
+async def enqueue_unrecorded(aws: "Clients", made: "Provisioned") -> int:
+    """Enqueue every object without a record; return their number. A second message for an upload does no harm."""
     results = Results(aws.dynamodb, made.table)
     replay_id, count = new_id(dt.datetime.now(dt.UTC)), 0
     unrecorded = from_prefix(results, aws.s3, made.bucket, "", recorded=False)

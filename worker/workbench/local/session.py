@@ -1,4 +1,4 @@
-"""One run of the embedded stack: receipts go in, records come out, until everything asked for is done or Ctrl-C."""
+"""One run of `receipts local`: receipts go in and records come out, until all are done or Ctrl-C."""
 
 import asyncio
 import contextlib
@@ -27,45 +27,45 @@ from worker.workbench.local.stack import Ports, Stack
 
 FEED_S = 0.5
 SHARE = 20
-"""Looking for news takes at most one part in so many of the time."""
+"""Reading the table takes at most one part in SHARE of the time."""
 SHORT_LIFE_S = 5.0
 SHORT_LIVES = 3
-"""A worker that ends so often in a row so soon is not started again."""
+"""Number of consecutive workers that may end within SHORT_LIFE_S; then the run gives up."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SessionRequest:
-    """What a run is asked to do."""
+    """The request for one run."""
 
     files: tuple[Path, ...] = ()
-    """Receipts to read; none means the project's samples."""
+    """Receipts to read; if empty, the project's samples."""
     once: bool = False
-    """End when they are done."""
+    """Whether to end when they are done."""
     data: Path | None = None
     inbox: Path | None = None
     workers: int = 1
     max_workers: int | None = None
-    """Workers come and go with the queue, from `workers` up to so many; None keeps them as they are."""
+    """If set, workers scale with the queue from `workers` up to this number."""
     ports: Ports = field(default_factory=Ports)
     variables: Mapping[str, str] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
-    """What the workers make of `variables`."""
+    """The settings that result from `variables` in the workers."""
 
 
 class Screen(Protocol):
-    """Who hears what happens."""
+    """The output of a run."""
 
     def note(self, sentence: str) -> None:
-        """Tell something that a person should know."""
+        """Show a note to the person."""
 
     def ready(self, part: str) -> None:
-        """Tell that a part of the stack can work."""
+        """Show that a part of the stack is ready."""
 
     def sending(self, total: int) -> None:
-        """Tell how many receipts are on their way."""
+        """Show how many receipts are being sent."""
 
     def done(self, record: Record) -> None:
-        """Tell that one of them has its record."""
+        """Show that one of them has its record."""
 
     def summary(self, found: list[Record]) -> None:
         """Show the records of all of them."""
@@ -74,11 +74,11 @@ class Screen(Protocol):
         """Show how to send more receipts."""
 
     def arrived(self, record: Record) -> None:
-        """Tell of a record that was not waited for."""
+        """Show a record that arrived later."""
 
 
 class Session:
-    """Runs `request` and tells `screen`."""
+    """A run of `request` that reports to `screen`."""
 
     def __init__(self, request: SessionRequest, screen: Screen) -> None:
         self._request = request
@@ -87,22 +87,22 @@ class Session:
         self._stack: Stack | None = None
 
     def interrupt(self) -> None:
-        """Ask the run to end in order; a second call kills its processes, so that nothing is waited for."""
+        """End the run in order. A second call kills its processes at once."""
         if self._interrupted.is_set() and self._stack:
             self._stack.abandon()
         self._interrupted.set()
 
     async def run(self) -> bool:
-        """Run until done, or until interrupted; return whether every receipt asked for was extracted.
+        """Run until done or interrupted; return whether every requested receipt was extracted.
 
-        Raises `ReceiptsError` where a part of the stack does not start, or ends for good.
+        Raises `ReceiptsError` if a part of the stack does not start or fails permanently.
         """
         work = asyncio.create_task(self._run(), name="session")
         interrupted = asyncio.create_task(self._interrupted.wait(), name="interrupt")
         await asyncio.wait({work, interrupted}, return_when=asyncio.FIRST_COMPLETED)
         interrupted.cancel()
         if not work.done():
-            self._screen.note("Stopping … (Ctrl-C again ends everything at once)")
+            self._screen.note("Stopping … (press Ctrl-C again to kill everything at once)")
             work.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 return await work
@@ -111,7 +111,7 @@ class Session:
 
     @property
     def interrupted(self) -> bool:
-        """Whether it was asked to end before it was done."""
+        """Whether the run was interrupted."""
         return self._interrupted.is_set()
 
     async def _run(self) -> bool:
@@ -131,35 +131,35 @@ class Session:
         self._stack = stack
         async with (
             stack,
-            _beside(self._watch_over(stack), name="watch over the stack") as watching,
-            _beside(self._scale(stack), name="scale the workers") as scaling,
+            _running(self._supervise(stack), name="supervise the stack") as watching,
+            _running(self._scale(stack), name="scale the workers") as scaling,
         ):
             if stack.enqueued_again:
                 self._screen.note(
-                    f"The last run on {request.data} did not end in order: {stack.enqueued_again} uploads without a "
-                    "record are enqueued again."
+                    f"The last run on {request.data} was not shut down properly. {stack.enqueued_again} uploads "
+                    "without a record were enqueued again."
                 )
             stack.publish()
             first = asyncio.create_task(self._first(stack), name="first receipts")
             try:
                 await asyncio.wait({first, watching, scaling}, return_when=asyncio.FIRST_COMPLETED)
                 if not first.done():
-                    await _first_of(watching, scaling)  # raises: they end only with a part that ended for good
+                    await _first_of(watching, scaling)  # raises, because these tasks end only by failing
                 found = await first
             finally:
                 await _cancelled({first})
             if request.once:
                 return all(record.status == "extracted" for record in found)
-            await self._stay(stack, {watching, scaling}, inbox=inbox, shown=found)
+            await self._keep_running(stack, {watching, scaling}, inbox=inbox, shown=found)
         return True
 
     async def _first(self, stack: Stack) -> list[Record]:
-        """Send the files asked for, or the samples, and wait for their records."""
+        """Send the requested files or the samples, and return their records."""
         files = self._request.files or tuple(sample_files())
         named = uploads.keys(files, prefix="" if self._request.files else "samples/")
         for path, key in named.items():
             if not key.endswith(path.name):
-                self._screen.note(f"{path} goes as {key}, because another file has its name.")
+                self._screen.note(f"{path} is uploaded as {key}, because another file has its name.")
         self._screen.sending(len(named))
         aws, bucket, table = stack.clients, stack.resources.bucket, stack.resources.table
         before = await records(aws.dynamodb, table, [f"{bucket}/{key}" for key in named.values()])
@@ -173,10 +173,10 @@ class Session:
         self._screen.summary(ordered)
         return ordered
 
-    async def _stay(
+    async def _keep_running(
         self, stack: Stack, watching: "set[asyncio.Task[None]]", *, inbox: Path | None, shown: list[Record]
     ) -> None:
-        """Read what arrives by whatever way, and tell of it, until a part of the stack ends for good."""
+        """Show the records of all later uploads, until a part of the stack fails."""
         feed = Feed(stack.clients.dynamodb, stack.resources.table)
         await feed.news()
         for record in shown:
@@ -184,7 +184,7 @@ class Session:
         self._screen.running(instructions(stack, inbox))
         tasks = {*watching, asyncio.create_task(self._follow(feed), name="follow the table")}
         if inbox:
-            tasks.add(asyncio.create_task(self._empty(inbox, stack), name="empty the inbox"))
+            tasks.add(asyncio.create_task(self._upload_inbox(inbox, stack), name="upload the inbox"))
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -199,16 +199,16 @@ class Session:
                 self._screen.arrived(record)
             await asyncio.sleep(max(FEED_S, SHARE * (time.monotonic() - began)))
 
-    async def _empty(self, path: Path, stack: Stack) -> None:
+    async def _upload_inbox(self, path: Path, stack: Stack) -> None:
         inbox = inboxes.Inbox(path, tell=self._screen.note)
         async for file in inbox.files():
             try:
                 await ensure(stack, file, inbox.key(file))
             except (OSError, ClientError) as error:
-                self._screen.note(f"{file} was not sent: {error}")
+                self._screen.note(f"{file} was not uploaded: {error}")
 
     async def _scale(self, stack: Stack) -> None:
-        """Start and stop workers as the queue fills and drains, where that was asked for."""
+        """Scale the workers with the queue, if requested; otherwise wait until cancelled."""
         most = self._request.max_workers
         if most is None:
             await asyncio.Event().wait()
@@ -216,8 +216,8 @@ class Session:
         policy = local_policy(least=self._request.workers, most=most, slots=self._request.settings.max_in_flight)
         await Autoscaler(stack, policy, tell=self._screen.note).run()
 
-    async def _watch_over(self, stack: Stack) -> None:
-        """Tell of what ended without being asked to, and replace a worker, as ECS would."""
+    async def _supervise(self, stack: Stack) -> None:
+        """Report processes that end unexpectedly, and replace workers as ECS does."""
         short_lives = 0
         while True:
             started = time.monotonic()
@@ -228,18 +228,20 @@ class Session:
             stack.workers.remove(worker)
             short_lives = short_lives + 1 if time.monotonic() - started < SHORT_LIFE_S else 0
             if short_lives >= SHORT_LIVES:
-                raise ReceiptsError(f"Workers do not stay alive. The last one, {death}")
+                raise ReceiptsError(
+                    f"{SHORT_LIVES} workers in a row ended soon after their start. The last one, {death}"
+                )
             self._screen.note(
-                f"{death}\nAnother worker takes its place. What it was working on comes back when its visibility "
-                f"timeout ends, in {self._request.settings.visibility_s:g} s at most."
+                f"{death}\nAnother worker replaces it. Its messages return to the queue when their visibility timeout "
+                f"ends, within {self._request.settings.visibility_s:g} s."
             )
             await stack.add_worker()
 
 
 async def ensure(stack: Stack, path: Path, key: str, *, again: bool = False) -> Uploaded:
-    """Have the file `path` in the stack's bucket: put it there, unless the same stands under `key` already.
+    """Upload the file `path` to the stack's bucket, unless `key` has the same content already.
 
-    `again` puts it there in any case.
+    `again` uploads it in any case.
     """
     content = await asyncio.to_thread(path.read_bytes)
     bucket = stack.resources.bucket
@@ -250,7 +252,7 @@ async def ensure(stack: Stack, path: Path, key: str, *, again: bool = False) -> 
             raise
     else:
         etag = there["ETag"].strip('"')
-        # The etag of an object that was put in one piece is its MD5
+        # The ETag of an object that was uploaded in one part is its MD5
         # (docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html).
         if not again and etag == hashlib.md5(content, usedforsecurity=False).hexdigest():
             moment = timestamp(there["LastModified"])
@@ -260,7 +262,7 @@ async def ensure(stack: Stack, path: Path, key: str, *, again: bool = False) -> 
 
 
 @contextlib.asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None], *, name: str) -> AsyncIterator["asyncio.Task[None]"]:
+async def _running(work: Coroutine[Any, Any, None], *, name: str) -> AsyncIterator["asyncio.Task[None]"]:
     task = asyncio.create_task(work, name=name)
     try:
         yield task

@@ -1,4 +1,4 @@
-"""The embedded stack as one object: emulator, resources, model server, its front and workers, started and stopped."""
+"""The embedded stack as one object: emulator, resources, reader, SageMaker front and workers."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from worker.aws.resources import ResourceSpecs
 from worker.commands.support import local_stack
 from worker.console.fleet import COUNT_FILE
 from worker.errors import ReceiptsError, SettingsError
-from worker.workbench.local import emulator, environment, recovery, resources
+from worker.workbench.local import emulator, environment, provision, recovery
 from worker.workbench.local.clients import clients
 from worker.workbench.local.emulator import HOST
 from worker.workbench.local.endpoint import Front
@@ -26,34 +26,36 @@ from worker.workbench.local.processes import Child, Death, Family
 
 if TYPE_CHECKING:
     from worker.aws.clients import Clients
-    from worker.workbench.local.resources import Resources
+    from worker.workbench.local.provision import Provisioned
 
-MODEL_START_S = 120.0
-MODEL_LOOK_S = 0.1
-MODEL_STOP_S = 3.0
-"""What it still reads then, nobody waits for."""
+READER_START_S = 120.0
+READER_LOOK_S = 0.1
+READER_STOP_S = 3.0
+"""Short, because no worker waits for an answer any more when the reader stops."""
 WORKER_STOP_S = 40.0
-"""More than a worker's own stop timeout: one that needs killing is a fault that shows."""
+"""Longer than a worker's own stop timeout, so that a worker which does not stop in time is noticed as a fault."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ports:
-    """Where the stack listens on loopback; 0 takes a free port."""
+    """The stack's ports on loopback; 0 takes a free port."""
 
     aws: int = 0
     endpoint: int = 0
-    model: int = 0
+    reader: int = 0
     http: int = 0
-    """Health, metrics and console of the first worker."""
+    """Port of health, metrics and console."""
 
 
 class Stack:
-    """Everything that a receipt passes through, on this machine. Use it as an async context manager.
+    """Everything that a receipt passes through, on this machine, as an async context manager.
 
-    `workers` processes are started; `data` is a directory that keeps state from one run to the next; `variables` are
-    `RECEIPTS_*` settings for the workers; `tell` hears what is ready. Two stacks can run side by side. Raises
-    `ReceiptsError` where a part does not start, its `SettingsError` where a port or a directory cannot be had; a part
-    that ends later is found in `deaths`.
+    `workers` is the number of worker processes. `data` is a directory that keeps state between runs. `container_url`
+    is the address of another reader to use. `variables` are `RECEIPTS_*` settings for the workers. `tell` is called
+    with each part that is ready. Several stacks can run side by side.
+
+    Raises `ReceiptsError` if a part does not start, and `SettingsError` if a port or a directory cannot be used. A
+    part that ends later is put into `deaths`.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class Stack:
         workers: int = 1,
         data: Path | None = None,
         ports: Ports | None = None,
-        model_processes: int | None = None,
+        reader_processes: int | None = None,
         container_url: str | None = None,
         variables: Mapping[str, str] | None = None,
         specs: ResourceSpecs | None = None,
@@ -71,19 +73,19 @@ class Stack:
         self.specs = specs or ResourceSpecs()
         self.workers: list[Child] = []
         self.environment: dict[str, str] = {}
-        """The variables that make a process speak to this stack."""
+        """The variables with which a process uses this stack."""
         self.clients: Clients
-        self.resources: Resources
+        self.resources: Provisioned
         self.front: Front
         self.http_port = 0
         self.enqueued_again = 0
-        """Uploads of an earlier run that did not end in order and left them without a record."""
-        self._claim: Claim | None = None
+        """Number of uploads that an earlier, killed run left without a record."""
+        self._data_lock: DataLock | None = None
         self._emulator: Child | None = None
         self._count = workers
         self._data = data
         self._ports = ports or Ports()
-        self._model_processes = model_processes
+        self._reader_processes = reader_processes
         self._container_url = container_url
         self._variables = dict(variables or {})
         self._tell = tell
@@ -91,7 +93,7 @@ class Stack:
         self._family = Family(local_stack.runtime_directory() / name)
         self._started_workers = 0
         self._at_port: Child | None = None
-        """The process that listens at `http_port`: a worker, or the console by itself where there may be no worker."""
+        """The process that listens at `http_port`: a worker, or a separate console if there may be no worker."""
         self._exits = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -103,21 +105,21 @@ class Stack:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop the workers first, so that nothing they do meets a dependency that is gone."""
+        """Stop the workers first, so that their dependencies outlive them."""
         await asyncio.gather(*(self.stop_worker(worker) for worker in self.workers.copy()))
         await self._exits.aclose()
 
     @property
     def deaths(self) -> "asyncio.Queue[Death]":
-        """What ended without being asked to."""
+        """Children that ended unexpectedly."""
         return self._family.deaths
 
     def publish(self) -> None:
-        """Let the user's other processes join this stack."""
+        """Publish the environment, so that the user's other processes can join this stack."""
         local_stack.publish(self._family.directory, self.environment, started_at=time.time(), http_port=self.http_port)
 
     async def add_worker(self) -> Child:
-        """Start one more worker process, exactly as on AWS, and return it."""
+        """Start another worker process, exactly as on AWS, and return it."""
         self._started_workers += 1
         has_port = self._at_port is None or not self._at_port.alive
         child = await self._serve(f"worker-{self._started_workers}", "worker", at_port=has_port)
@@ -133,7 +135,7 @@ class Stack:
                 **_base(),
                 "RECEIPTS_CONSOLE": str(at_port).lower(),
                 **self._variables,
-                # One port is one process's, whatever the user's own settings say.
+                # Only one process can have the port, whatever the user's settings say.
                 "RECEIPTS_HTTP_PORT": str(self.http_port) if at_port else "0",
                 COUNT_FILE: str(self._count_file),
                 **self.environment,
@@ -149,17 +151,17 @@ class Stack:
         return self._family.directory / "workers"
 
     def _count_workers(self) -> None:
-        with contextlib.suppress(OSError):  # the directory goes when everything is killed
+        with contextlib.suppress(OSError):  # the directory is removed when everything is killed
             self._count_file.write_text(f"{len(self.workers)}\n")
 
     async def stop_worker(self, child: Child) -> int:
-        """Ask a worker to finish what it has and end; return its exit code."""
+        """Let a worker finish what is in flight and end; return its exit code."""
         self.workers.remove(child)
         self._count_workers()
         return await self._family.stop(child)
 
     async def kill_worker(self, child: Child) -> None:
-        """End a worker as a lost machine would: at once, with what it was doing."""
+        """Kill a worker at once, like the loss of its machine."""
         self.workers.remove(child)
         self._count_workers()
         child.stopping = True
@@ -167,19 +169,19 @@ class Stack:
         await child.process.wait()
 
     def abandon(self) -> None:
-        """Kill every process at once; what stops in order meanwhile then has nothing to wait for."""
+        """Kill every process at once, so that a shutdown in progress no longer waits."""
         self._family.kill()
 
     async def _start(self) -> None:
         if self._data:
-            self._claim = self._exits.enter_context(claimed(self._data, saved=self._saved))
+            self._data_lock = self._exits.enter_context(locked(self._data, saved=self._saved))
         await self._exits.enter_async_context(self._family)
-        model_url = self._container_url or f"http://{HOST}:{free_port(self._ports.model)}"
+        reader_url = self._container_url or f"http://{HOST}:{free_port(self._ports.reader)}"
         self.http_port = free_port(self._ports.http or int(self._variables.get("RECEIPTS_HTTP_PORT") or 0))
         self.front = await self._exits.enter_async_context(
             Front(
                 endpoint=environment.ENDPOINT,
-                container_url=model_url,
+                container_url=reader_url,
                 account=environment.ACCOUNT,
                 region=environment.REGION,
                 port=self._ports.endpoint,
@@ -189,16 +191,16 @@ class Stack:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._start_aws(), name="start AWS")
                 if not self._container_url:
-                    group.create_task(self._start_model(model_url), name="start the model")
+                    group.create_task(self._start_reader(reader_url), name="start the reader")
         except* ReceiptsError as errors:
             raise errors.exceptions[0] from None
 
     def _saved(self) -> bool:
-        """Tell whether the emulator has ended in order, and so has saved everything."""
+        """Return whether the emulator ended normally, and thus saved everything."""
         return self._emulator is not None and self._emulator.process.returncode == 0
 
     async def _start_aws(self) -> None:
-        """Start the emulator, make the resources, and start the workers while the model still loads."""
+        """Start the emulator, create the resources, and start the workers while the reader still loads."""
         listener = emulator.listen(self._ports.aws)
         aws = environment.aws(emulator_url=emulator.url(listener), runtime_url=self.front.url)
         self._emulator = await emulator.start(
@@ -207,14 +209,14 @@ class Stack:
             base=_base(),
             scratch=self._family.directory,
             data=self._data,
-            lock=self._claim.descriptor if self._claim else None,
+            lock=self._data_lock.descriptor if self._data_lock else None,
         )
         self._tell("AWS emulator")
         self.clients = await self._exits.enter_async_context(clients(aws))
-        self.resources = await resources.make(
+        self.resources = await provision.make(
             self.clients, self.specs, account=environment.ACCOUNT, region=environment.REGION
         )
-        if self._claim and self._claim.left_behind:
+        if self._data_lock and self._data_lock.left_behind:
             self.enqueued_again = await recovery.enqueue_unrecorded(self.clients, self.resources)
         self._tell("bucket, queues and table")
         self.environment = {
@@ -229,27 +231,27 @@ class Stack:
         for _ in range(self._count):
             await self.add_worker()
 
-    async def _start_model(self, url: str) -> None:
-        """Start the model server, and return when it says that it can work."""
-        processes = ("--processes", str(self._model_processes)) if self._model_processes else ()
+    async def _start_reader(self, url: str) -> None:
+        """Start the reader and wait until it answers its health check."""
+        processes = ("--processes", str(self._reader_processes)) if self._reader_processes else ()
         port = url.rpartition(":")[2]
         child = await self._family.start(
-            "model",
+            "reader",
             *("-m", "worker.reader", "--host", HOST, "--port", port, *processes),
             environment=_base(),
-            patience_s=MODEL_STOP_S,
+            patience_s=READER_STOP_S,
         )
-        deadline = time.monotonic() + MODEL_START_S
+        deadline = time.monotonic() + READER_START_S
         async with aiohttp.ClientSession() as session:
             while not await _pings(session, url):
                 if not child.alive or time.monotonic() > deadline:
-                    raise ReceiptsError(f"The model server did not start:\n{child.tail()}")
-                await asyncio.sleep(MODEL_LOOK_S)
-        self._tell("model")
+                    raise ReceiptsError(f"The reader did not start:\n{child.tail()}")
+                await asyncio.sleep(READER_LOOK_S)
+        self._tell("reader")
 
 
 def _base() -> dict[str, str]:
-    """Return this process's environment without what configures AWS or a worker."""
+    """Return this process's environment without the variables that configure AWS or a worker."""
     return local_stack.isolated(os.environ, also=("RECEIPTS_",))
 
 
@@ -262,42 +264,46 @@ async def _pings(session: aiohttp.ClientSession, url: str) -> bool:
 
 
 def free_port(port: int) -> int:
-    """Return `port` if it is free on loopback, or any free one for 0; raises `SettingsError` where it is taken."""
+    """Return `port`, or any free port for 0. Raises `SettingsError` if it is in use on loopback."""
     with emulator.listen(port) as listener:
         return int(listener.getsockname()[1])
 
 
 @dataclass(frozen=True)
-class Claim:
-    """A data directory that is ours."""
+class DataLock:
+    """A data directory that this process holds."""
 
     descriptor: int
-    """Whoever has it holds the directory."""
+    """The file descriptor of the lock. A process that inherits it holds the directory, too."""
     left_behind: bool
-    """Whether the run before this one did not end in order."""
+    """Whether the previous run was killed."""
 
 
 @contextlib.contextmanager
-def claimed(directory: Path, *, saved: Callable[[], bool]) -> Iterator[Claim]:
-    """Make `directory` and hold it for this process; `saved` tells at the end whether everything is in it.
+def locked(directory: Path, *, saved: Callable[[], bool]) -> Iterator[DataLock]:
+    """Create `directory` and lock it for this process. At the end, `saved` tells whether all state was saved.
 
-    Raises `SettingsError` where another stack holds it.
+    Raises `SettingsError` if another stack holds it.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
         file = (directory / "lock").open("a+")
     except OSError as error:
-        raise SettingsError(f"{directory} cannot be used for data: {error.strerror}.") from error
+        raise SettingsError(
+            f"{directory} cannot be used for data: {error.strerror}. Choose another with --data DIR."
+        ) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise SettingsError(f"{directory} is in use by another `receipts local`.") from None
+            raise SettingsError(
+                f"{directory} is in use by another `receipts local`. Stop it, or choose another with --data DIR."
+            ) from None
         file.seek(0)
-        claim = Claim(file.fileno(), left_behind=bool(file.read()))
+        lock = DataLock(file.fileno(), left_behind=bool(file.read()))
         file.truncate(0)
         file.write("in use\n")
         file.flush()
-        yield claim
+        yield lock
         if saved():
             file.truncate(0)

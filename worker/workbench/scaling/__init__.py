@@ -1,1 +1,1 @@
-"""How many tasks the fleet needs: the decision, the numbers for AWS that follow from it, and a simulator to try it."""
+"""The size of the fleet: the decision, the numbers for AWS that follow from it, and a simulator to try it."""

@@ -1,13 +1,13 @@
-"""How AWS and Kubernetes turn metrics into a number of tasks: the rules that a simulated policy has to live with.
+"""Models of how AWS and Kubernetes turn metrics into a number of tasks, for the simulator.
 
-Each rule is a small object that is shown one data point at a time and says what capacity it wants:
+Each rule is a small object that sees one data point at a time and returns the capacity that it wants:
 
 - `TargetTracking` and `StepScaling` of Application Auto Scaling, joined by `ApplicationAutoScaling`
   (docs.aws.amazon.com/autoscaling/application/userguide: target-tracking-scaling-policy-overview.html and
   step-scaling-policy-overview.html);
-- `Live`, our policy as the local autoscaler runs it;
-- `HorizontalPodAutoscaler`, which is what KEDA drives (kubernetes.io/docs/concepts/workloads/autoscaling);
-- `Fixed`, which never acts.
+- `Live`: our policy as the local autoscaler runs it;
+- `HorizontalPodAutoscaler`: the autoscaler that KEDA drives (kubernetes.io/docs/concepts/workloads/autoscaling);
+- `Fixed`: a constant number of tasks.
 """
 
 import math
@@ -20,37 +20,37 @@ from worker.workbench.scaling.policy import Backlog, ScalingPolicy, desired_task
 
 
 class DataPoint(NamedTuple):
-    """What can be measured at one moment."""
+    """The measurements at one moment."""
 
     visible: int
     in_flight: int
     desired: int
     running: int
     sent: int
-    """Messages that came in during the minute."""
+    """Messages sent to the queue during the minute."""
     cpu_share: float | None
-    """Mean over the running tasks; None while none runs: ECS then publishes nothing."""
+    """Mean over the running tasks; None if none runs, because ECS then publishes nothing."""
 
 
 Metric = Callable[[DataPoint], float | None]
 
 
 class Autoscaler(Protocol):
-    """Decides the desired count of tasks."""
+    """A rule that decides the desired number of tasks."""
 
     period_s: int
     """Seconds between two decisions."""
     delayed: bool
-    """Whether it sees CloudWatch's data points, which are late, or the queue as it is."""
+    """Whether it sees CloudWatch's data points, which are late, or the current state of the queue."""
     least: int
-    """Tasks that it starts with."""
+    """Number of tasks at the start."""
 
     def decide(self, now_s: float, point: DataPoint, desired: int) -> int:
-        """Say how many tasks there should be, given the newest data point and the count in force."""
+        """Return how many tasks should run, given the newest data point and the current desired count."""
 
 
 class Fixed:
-    """Keeps what was deployed: a policy that forecasts only, or none at all."""
+    """A constant number of tasks: a policy that only forecasts, or no policy."""
 
     period_s = 60
     delayed = True
@@ -58,13 +58,13 @@ class Fixed:
     def __init__(self, *, tasks: int) -> None:
         self.least = tasks
 
-    def decide(self, now_s: float, point: DataPoint, desired: int) -> int:  # noqa: ARG002 - looks at nothing
-        """Stay at what was deployed."""
+    def decide(self, now_s: float, point: DataPoint, desired: int) -> int:  # noqa: ARG002 - the number is constant
+        """Return the constant number."""
         return self.least
 
 
 class Live:
-    """Our policy asked every 15 s about the queue as it is: what the local autoscaler does, and no alarm can."""
+    """Our policy, applied every 15 s to the current queue. The local autoscaler works like this; no alarm can."""
 
     period_s = 15
     delayed = False
@@ -75,8 +75,8 @@ class Live:
         self._scale_in_after_s = scale_in_after_s
         self._wanted: deque[tuple[float, int]] = deque()
 
-    def decide(self, now_s: float, point: DataPoint, desired: int) -> int:  # noqa: ARG002 - the queue says everything
-        """Scale out at once, in when nothing more was wanted for a while."""
+    def decide(self, now_s: float, point: DataPoint, desired: int) -> int:  # noqa: ARG002 - the queue alone decides
+        """Scale out immediately, and in once fewer tasks have been enough for a while."""
         wanted = desired_tasks(Backlog(visible=point.visible, in_flight=point.in_flight), self._policy)
         self._wanted.append((now_s, wanted))
         while self._wanted[0][0] <= now_s - self._scale_in_after_s:
@@ -85,10 +85,10 @@ class Live:
 
 
 class TargetTracking:
-    """Holds a metric at a target: out after 3 data points above it, in after 15 below nine tenths of it.
+    """Target tracking: scales out after 3 data points above the target, and in after 15 below nine tenths of it.
 
-    The new capacity is the present one times metric over target, rounded up. That AWS scales in in proportion too is an
-    assumption: its documents only say "more gradually".
+    The new capacity is the current one times metric over target, rounded up. Scaling in proportionally is an
+    assumption: AWS only documents that it is "more gradual".
     """
 
     tracks = True
@@ -105,7 +105,7 @@ class TargetTracking:
         self._before_out = 0
 
     def wants(self, now_s: float, point: DataPoint, desired: int) -> int | None:
-        """Say the capacity wanted, `desired` itself to hold, None without data."""
+        """Return the wanted capacity: `desired` to keep it, None without data."""
         value = self._metric(point)
         if value is None:
             self._above = self._below = 0
@@ -122,7 +122,7 @@ class TargetTracking:
         return desired
 
     def _out(self, now_s: float, value: float, desired: int) -> int:
-        """Scale out; during the cooldown what the last scale-out added counts towards this one."""
+        """Scale out. During the cooldown, the tasks that the last scale-out added count towards this one."""
         cooling = now_s < self._out_at + self._out_cooldown_s
         base = self._before_out if cooling else desired
         wanted = math.ceil(max(base, 1) * value / self._target - 1e-9)
@@ -135,11 +135,11 @@ class TargetTracking:
 
 
 class StepScaling:
-    """Changes capacity by steps while a metric breaches; each breach acts again unless the policy is cooling down.
+    """Step scaling: changes capacity by steps while a metric breaches. Each breach acts again, except in the cooldown.
 
-    One alarm and one policy, as AWS has them: a metric that has been at or above the first step for `datapoints`
-    minutes adds tasks, or takes tasks away with `inward`. During the cooldown of a scale-out what it added counts
-    towards the next one; during the cooldown of a scale-in nothing more is taken.
+    It models one alarm and one policy. A metric that has been at or above the first step for `datapoints` minutes adds
+    tasks, or removes them with `inward`. During the cooldown of a scale-out, the tasks that it added count towards the
+    next one. During the cooldown of a scale-in, no more tasks are removed.
     """
 
     tracks = False
@@ -163,7 +163,7 @@ class StepScaling:
         self._added = 0
 
     def wants(self, now_s: float, point: DataPoint, desired: int) -> int | None:
-        """Say the capacity wanted, or None where the alarm is off."""
+        """Return the wanted capacity, or None if the alarm is off."""
         value = self._metric(point)
         if value is None or value < self._steps[0].from_tasks:
             self._breached = 0
@@ -185,7 +185,7 @@ class StepScaling:
 
 
 def highest_of(points: int, metric: Metric) -> Metric:
-    """Make the metric's maximum over the last data points: an alarm's period that is longer than a minute."""
+    """Return the maximum of `metric` over the last `points` data points, as a metric: an alarm with a longer period."""
     recent: deque[float] = deque(maxlen=points)
 
     def highest(point: DataPoint) -> float | None:
@@ -198,7 +198,7 @@ def highest_of(points: int, metric: Metric) -> Metric:
 
 
 class ApplicationAutoScaling:
-    """Joins several policies on one target: the largest capacity wins; in only when every target tracking agrees."""
+    """Several policies on one target. The largest capacity wins; scale-in needs the consent of all target tracking."""
 
     period_s = 60
     delayed = True
@@ -209,7 +209,7 @@ class ApplicationAutoScaling:
         self._most = most
 
     def decide(self, now_s: float, point: DataPoint, desired: int) -> int:
-        """Ask every policy and join what they want."""
+        """Combine the wishes of all policies."""
         tracked: list[int] = []
         stepped: list[int] = []
         for policy in self._policies:
@@ -217,16 +217,16 @@ class ApplicationAutoScaling:
             if wanted is not None:
                 (tracked if policy.tracks else stepped).append(wanted)
         highest = max([*tracked, *stepped], default=desired)
-        if highest <= desired:  # a target tracking that holds keeps the others from scaling in, but not a step policy
+        if highest <= desired:  # a target tracking that keeps its capacity stops others from scaling in, except steps
             inward = [max(tracked)] if tracked and max(tracked) < desired else []
             highest = max([*inward, *(wanted for wanted in stepped if wanted < desired)], default=desired)
         return max(self.least, min(self._most, highest))
 
 
 class HorizontalPodAutoscaler:
-    """Kubernetes: messages over messages a pod, every 15 s; twice or four more at a time, in after five minutes.
+    """Kubernetes: messages over messages per pod, every 15 s. Doubles or adds four at a time; in after five minutes.
 
-    KEDA itself looks for the first message every 30 s (keda.sh: ScaledObject, pollingInterval); here it does every 15.
+    KEDA polls for the first message every 30 s (keda.sh: ScaledObject, pollingInterval); this model does every 15.
     """
 
     period_s = 15
@@ -241,7 +241,7 @@ class HorizontalPodAutoscaler:
         self._wanted: deque[tuple[float, int]] = deque()
 
     def decide(self, now_s: float, point: DataPoint, desired: int) -> int:
-        """Ask for enough pods for what is visible and in flight; from none, KEDA itself makes the first one."""
+        """Return enough pods for all messages, visible and in flight. From zero, KEDA itself starts the first one."""
         messages = point.visible + point.in_flight
         wanted = math.ceil(messages / self._messages_per_pod)
         if desired and abs(messages / self._messages_per_pod / desired - 1) <= self.TOLERANCE:

@@ -1,4 +1,4 @@
-"""The same uploads under every policy."""
+"""The simulation of the same uploads under several policies."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -12,7 +12,7 @@ from worker.workbench.scaling.simulator import Run, simulate
 def compare(
     scenario: Scenario, counts: Sequence[int], policies: dict[str, Callable[[], Autoscaler]]
 ) -> Iterator[tuple[Outcome, Run]]:
-    """Run each policy on one day of uploads (counts a minute), the same day for all, and yield as they are done."""
+    """Yield the outcome and run of each policy, all on the same uploads (`counts` per minute)."""
     uploads = upload_times(counts, seed=scenario.seed)
     for name, make in policies.items():
         run = simulate(scenario, uploads, make(), length_s=60.0 * len(counts))

@@ -1,4 +1,4 @@
-"""The policies that are compared, each as its users have it."""
+"""The policies to compare, each with the settings that its users have."""
 
 import math
 from collections.abc import Callable
@@ -21,7 +21,7 @@ OURS = "backlog-per-task"
 
 
 def contenders(policy: ScalingPolicy) -> dict[str, Callable[[], Autoscaler]]:
-    """Name the policies, each with what makes a fresh one; same bounds, but one task where zero could not be left."""
+    """Return a factory per policy, by name, all with equal bounds. Policies that cannot leave zero keep one task."""
     most = policy.most_tasks
     one = max(policy.min_tasks, 1)
     return {
@@ -37,7 +37,7 @@ def contenders(policy: ScalingPolicy) -> dict[str, Callable[[], Autoscaler]]:
 
 
 def backlog_per_task(numbers: ScalingPlan) -> ApplicationAutoScaling:
-    """Build what `receipts scale plan` recommends: steps out on the shortfall, steps in on a lasting surplus."""
+    """Return the recommendation of `receipts scale plan`: steps out on a shortfall, steps in on a lasting surplus."""
     out = StepScaling(
         lambda point: shortfall(numbers, point),
         steps=numbers.steps,
@@ -55,18 +55,18 @@ def backlog_per_task(numbers: ScalingPlan) -> ApplicationAutoScaling:
 
 
 def shortfall(numbers: ScalingPlan, point: DataPoint) -> int:
-    """Work out what the plan's `shortfall_metric` says."""
+    """Return the value of the plan's `shortfall_metric`."""
     return math.ceil(_demand(numbers, point)) - point.desired
 
 
 def surplus(numbers: ScalingPlan, point: DataPoint) -> int:
-    """Work out what the plan's `surplus_metric` says."""
+    """Return the value of the plan's `surplus_metric`."""
     needed = math.ceil(ROOM_TO_SPARE * _demand(numbers, point))
     return point.desired - max(needed, 1 if point.sent else 0)
 
 
 def target_tracking(numbers: ScalingPlan) -> ApplicationAutoScaling:
-    """Build target tracking on the backlog per task, and a step from zero to one beside it."""
+    """Return target tracking on the backlog per task, with a step policy from zero to one."""
     tracking = TargetTracking(
         lambda point: _demand(numbers, point) / max(point.desired, 1),
         target=1.0,
@@ -82,23 +82,23 @@ def target_tracking(numbers: ScalingPlan) -> ApplicationAutoScaling:
 
 
 def _demand(numbers: ScalingPlan, point: DataPoint) -> float:
-    """Work out the tasks needed, before rounding."""
+    """Return the number of tasks needed, before rounding."""
     return (point.visible + numbers.in_flight_weight * point.in_flight) / numbers.backlog_per_task - 1e-9
 
 
 def cpu(target: float, *, least: int, most: int) -> ApplicationAutoScaling:
-    """Build target tracking on average CPU with ECS's default cooldowns: Express Mode as the predecessor has it."""
+    """Return target tracking on average CPU with ECS's default cooldowns, like ECS Express Mode."""
     return ApplicationAutoScaling(
         [TargetTracking(lambda point: point.cpu_share, target=target)], least=least, most=most
     )
 
 
 def queue_steps(*, least: int, most: int) -> ApplicationAutoScaling:
-    """Build CDK's QueueProcessingFargateService: -1 at 0 visible, +1 from 100, +5 from 500, and CPU 50 % beside it.
+    """Return CDK's QueueProcessingFargateService: -1 at 0 visible, +1 from 100, +5 from 500, and a CPU target of 50 %.
 
-    The steps are CDK's defaults (aws-ecs-patterns, queue-processing-service-base.ts); so are the metric's statistic,
-    the maximum over five minutes, the single evaluation period, and the cooldown, ECS's 300 s. CDK's maximum is 2 tasks
-    unless it is set; here it gets the same maximum as everybody.
+    CDK's defaults (aws-ecs-patterns, queue-processing-service-base.ts) are the steps, the statistic (maximum over five
+    minutes), the single evaluation period, and the cooldown (300 s, from ECS). CDK's default maximum is 2 tasks; here
+    it gets the same maximum as all others.
     """
     out = (Step(from_tasks=100, to_tasks=500, tasks=1), Step(from_tasks=500, to_tasks=None, tasks=5))
     inward = (Step(from_tasks=0, to_tasks=None, tasks=1),)
@@ -115,10 +115,10 @@ def queue_steps(*, least: int, most: int) -> ApplicationAutoScaling:
 
 
 def backlog_copilot(policy: ScalingPolicy) -> ApplicationAutoScaling:
-    """Build Copilot's worker service: visible messages a running task, target acceptable latency over time per message.
+    """Return Copilot's worker service: visible messages per running task, against latency over time per message.
 
-    Its metric counts at least one task, and its cooldowns are 60 s out and 120 s in (aws/copilot-cli). Copilot thinks
-    of a task that does one message after the other; the time per message given to it is a slot's time over the slots.
+    Its metric counts at least one task, and its cooldowns are 60 s out and 120 s in (aws/copilot-cli). Copilot assumes
+    that a task processes one message at a time, so the time per message is a receipt's time over the slots.
     """
     return ApplicationAutoScaling(
         [

@@ -1,4 +1,4 @@
-"""What a policy did, in the numbers that an operator compares: waiting, task-hours, throttles, money."""
+"""The outcome of a simulated policy, in numbers to compare: waiting time, task-hours, throttles, cost."""
 
 import itertools
 import math
@@ -10,14 +10,14 @@ from worker.workbench.scaling.scenario import SECONDS_PER_HOUR, Scenario
 from worker.workbench.scaling.simulator import Run
 
 REQUESTS_PER_RECEIPT = 3
-"""Sent, received, deleted: at most one SQS request each; batches of ten make it less."""
+"""Send, receive, delete: at most one SQS request each; batches of ten need fewer."""
 POLLS_PER_TASK_HOUR = 180
-"""Long polls of 20 s of a task that finds nothing."""
+"""Long polls of 20 s by an idle task."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One policy on one profile. Times are seconds from upload to result; infinite where a receipt is never done."""
+    """One policy on one profile. Times are seconds from upload to result, infinite for a receipt that is never done."""
 
     name: str
     receipts: int
@@ -28,13 +28,13 @@ class Outcome:
     p99_s: float
     worst_s: float
     oldest_s: float
-    """Highest age of the oldest waiting message."""
+    """Largest age of a waiting message."""
     task_hours: float
     most_tasks: int
     changes: int
-    """How often the desired count changed."""
+    """Number of changes of the desired count."""
     tasks_at_minute: dict[int, int]
-    """Tasks over time: the minute to the tasks from its end on, where they changed."""
+    """Tasks over time: minute to number of tasks from its end on, only for minutes in which it changed."""
     instance_hours: float
     throttles: int
     fleet_usd: float
@@ -43,17 +43,17 @@ class Outcome:
 
     @property
     def cost_usd(self) -> float:
-        """All of it."""
+        """Total cost, US dollars."""
         return round(self.fleet_usd + self.endpoint_usd + self.queue_usd, 2)
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything with plain types; what never ends is null, as JSON knows no infinity."""
+        """Return all numbers as JSON values; infinity is null, because JSON cannot express it."""
         numbers = {**asdict(self), "cost_usd": self.cost_usd}
         return {name: None if value == math.inf else value for name, value in numbers.items()}
 
 
 def summarise(name: str, run: Run, scenario: Scenario) -> Outcome:
-    """Work out the numbers of one run."""
+    """Return the outcome of one run."""
     results = sorted(run.result_s)
     total = len(results) + run.unfinished
     prices, worker = scenario.prices, scenario.worker
@@ -84,7 +84,7 @@ def summarise(name: str, run: Run, scenario: Scenario) -> Outcome:
 
 
 def percentile(ascending: Sequence[float], total: int, share: float) -> float:
-    """Give the value that `share` of `total` receipts do not exceed; receipts that are missing took for ever."""
+    """Return the value that `share` of `total` receipts do not exceed; missing receipts count as infinite."""
     rank = max(math.ceil(share * total), 1)
     if rank > len(ascending):
         return math.inf if total else 0.0

@@ -1,7 +1,7 @@
-"""The policies side by side in one picture; matplotlib is only here, and only loaded when a picture is asked for.
+"""The comparison of policies as one picture. Only this module uses matplotlib, and loads it only when it draws.
 
-A policy is a row: its tasks over the day, how long messages waited, the time to result, and the task-hours. Rows of one
-column have one scale, so that they can be compared downwards; lines of eight policies in one frame could not be.
+Each policy is a row: tasks over the day, age of waiting messages, time to result, task-hours. All rows of a column
+share one scale, so that they can be compared. Eight lines in one frame would be unreadable.
 """
 
 import math
@@ -19,24 +19,24 @@ FORMATS = (".svg", ".png")
 
 OURS_COLOUR, COLOUR, ARRIVALS = "#d9480f", "#1f6f8b", "0.85"
 SECONDS = {1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3_600: "1 h", 36_000: "10 h", 360_000: "100 h"}
-"""Ticks of times; what is longer than the last is drawn there."""
+"""Ticks of the time axis; longer times are drawn at the last one."""
 SHORTEST = 60
-"""Minutes shown at least, so that one sees a short day's queue drain."""
+"""Fewest minutes to show, so that the queue of a short day is seen to drain."""
 FINEST = 240
-"""Points across a day: more could not be seen, and an SVG holds every one of them."""
+"""Most points across a day: more would not be visible, and an SVG stores each of them."""
 
 
 def check(path: Path) -> None:
-    """Refuse, before anything is simulated, a picture that could not be drawn.
+    """Refuse a picture that cannot be drawn, before the simulation.
 
-    Raises ValueError for another kind of file or a place that cannot be written, RuntimeError without matplotlib.
+    Raises ValueError for another file type or a place that cannot be written, RuntimeError without matplotlib.
     """
     if path.suffix.lower() not in FORMATS:
         raise ValueError(f"picture is {path.name!r}; its name must end in {' or '.join(FORMATS)}")
     if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
         raise ValueError(f"picture is {str(path)!r}, which cannot be written")
     try:
-        import matplotlib  # noqa: F401, ICN001 - only to see whether it is there
+        import matplotlib  # noqa: F401, ICN001 - only to check that it is installed
     except ImportError as error:
         raise RuntimeError(MISSING) from error
 
@@ -44,7 +44,7 @@ def check(path: Path) -> None:
 def draw(
     path: Path, *, title: str, counts: Sequence[int], outcomes: Sequence[Outcome], runs: Mapping[str, Run]
 ) -> None:
-    """Write an SVG or PNG file, which `check` has let pass; the same numbers give the same bytes."""
+    """Write the SVG or PNG file, which `check` has accepted. The same numbers give the same bytes."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -98,7 +98,7 @@ def _spent(axes: Any, outcome: Outcome, colour: str) -> None:
 
 
 def _frame(grid: Any, *, hours: float) -> None:
-    """Name the columns and give each one scale."""
+    """Set the headings and the common scale of each column."""
     for axes in grid.flat:
         axes.spines[["top", "right"]].set_visible(False)
     headings = ("tasks (uploads in grey)", "age of the oldest waiting message", "to result: 50 to 99 %, dot 95 %")
@@ -123,14 +123,14 @@ def _frame(grid: Any, *, hours: float) -> None:
 
 
 def _highest(values: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Give hours and the highest value from each on: every minute, or where they are many, as many as can be seen."""
+    """Return hours and the highest value of each interval: one minute, or longer to have at most FINEST of them."""
     width = math.ceil(len(values) / FINEST) or 1
     begins = range(0, len(values), width)
     return [begin / 60 for begin in begins], [max(values[begin : begin + width]) for begin in begins]
 
 
 def _changes(hours: Sequence[float], values: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Leave out the points of a stepped line at which nothing happens."""
+    """Return the points of a stepped line at which it changes, with the first and the last one."""
     last = len(values) - 1
     kept = [n for n, value in enumerate(values) if n in (0, last) or value != values[n - 1]]
     return [hours[n] for n in kept], [values[n] for n in kept]

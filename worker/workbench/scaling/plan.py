@@ -1,18 +1,18 @@
-"""The numbers that Application Auto Scaling needs, derived from the inputs of every other decision about the fleet.
+"""The numbers that Application Auto Scaling needs, derived from one `ScalingPolicy`.
 
-What we recommend is two step policies on one metric, the difference between the tasks needed and the tasks desired:
+The recommendation is two step policies on one metric, the difference between needed and desired tasks:
 
-- *out*, on the first data point: adds the whole shortfall at once, from zero too, where one message is enough;
-- *in*, when every data point for five minutes shows a surplus with some room to spare: takes the surplus away, to zero
-  when nothing was sent at all.
+- *out*, on the first data point: adds the whole shortfall at once. From zero, one message is enough.
+- *in*, when every data point for five minutes shows a surplus with some room to spare: removes the surplus, to zero if
+  nothing was sent.
 
-The same inputs give the numbers for *target tracking* on the backlog per task, with a step from zero beside it. It is
-what most people know, and it works, but it cannot be made to do two things that the simulator shows to matter: it waits
-for 3 data points before it scales out, and when it scales in (after 15) it goes by the newest one alone, so at a low
-constant load, where a sample is now and then empty, the fleet flaps between zero and one.
+The same inputs give the numbers for *target tracking* on the backlog per task, with a step policy from zero. It is
+common and it works, but it has two drawbacks in the simulator. It waits for 3 data points before it scales out. When
+it scales in (after 15), only the newest data point decides, so at a low constant load, where some samples are empty,
+the fleet flaps between zero and one.
 
-Everything is compared with the *desired* count of tasks, not the running one: tasks take a minute to start, and what is
-on its way would otherwise be asked for again.
+All metrics use the *desired* number of tasks, not the running one. Tasks take a minute to start, and those that are
+starting would otherwise be requested again.
 """
 
 import json
@@ -24,26 +24,26 @@ from worker.workbench.scaling.policy import ScalingPolicy
 from worker.workbench.scaling.ranges import require, require_whole
 
 SCALE_OUT_DATA_POINTS = 3
-"""One-minute data points above the target before target tracking scales out; AWS makes this alarm."""
+"""One-minute data points above the target before target tracking scales out; AWS creates this alarm."""
 SCALE_IN_DATA_POINTS = 15
 """One-minute data points below nine tenths of the target before target tracking scales in."""
 MAX_STEPS = 20
-"""Step adjustments of one policy (https://docs.aws.amazon.com/general/latest/gr/as-app.html)."""
+"""Largest number of step adjustments per policy (https://docs.aws.amazon.com/general/latest/gr/as-app.html)."""
 
 METRIC_DELAY_S = 60
-"""A data point of SQS or Container Insights can be read about a minute after the minute that it counts."""
+"""Delay of a data point of SQS or Container Insights: it appears about a minute after the minute that it counts."""
 COOLDOWN_S = 2 * METRIC_DELAY_S
-"""Until the metrics show the tasks that were just added, the same shortfall would add them again."""
+"""Until the metrics show newly added tasks, the same shortfall would add them again."""
 ROOM_TO_SPARE = 1.25
-"""A task is taken away only if the rest could do this times the work: chance alone makes no fleet flap."""
+"""A task is removed only if the others could do this times the work, so that random variation causes no flapping."""
 
 TASKS_METRIC = "FILL(FILL(desired_tasks, REPEAT), 0)"
-"""Metric math, id `tasks`: a late data point repeats the one before; a service that has had no task counts as zero."""
+"""Metric math, id `tasks`: a late data point repeats the previous one; a service without tasks counts as zero."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """Add or take away `tasks` while the metric is at least `from_tasks` and below `to_tasks` (None: no end)."""
+    """A step: add or remove `tasks` while the metric is at least `from_tasks` and below `to_tasks` (None: no limit)."""
 
     from_tasks: int
     to_tasks: int | None
@@ -52,38 +52,38 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScalingPlan:
-    """What to enter into the scalable target, the step policies with their alarms, and target tracking."""
+    """The values of the scalable target, the step policies with their alarms, and target tracking."""
 
     min_tasks: int
     max_tasks: int
-    """The most that is of use: the endpoint or the queue may allow fewer tasks than the operator does."""
+    """Largest useful number: endpoint or queue may keep fewer tasks busy than the operator allows."""
     backlog_per_task: float
     """Waiting messages that one task clears in time: the target value of target tracking."""
     in_flight_weight: float
-    """Waiting messages that a message in flight counts for."""
+    """Number of waiting messages that one message in flight counts for."""
     scale_out_data_points: int
     scale_in_data_points: int
     cooldown_s: int
     steps: tuple[Step, ...]
-    """What a shortfall adds and a surplus takes away, in tasks."""
+    """The steps that a shortfall adds and a surplus removes, in tasks."""
     receipts_per_s_per_task: float
     receipts_per_s_at_most: float
     first_result_s: int
-    """Longest wait of the first receipt after quiet hours, where the fleet goes to zero and a task starts in time."""
+    """Longest wait of the first receipt after an idle time, if the fleet goes to zero and the task starts in time."""
     oldest_message_alarm_s: int
-    """An oldest message of this age means that the fleet has not kept up although it had the time to."""
+    """An oldest message of this age means that the fleet had time to grow and still has not kept up."""
 
     @property
     def shortfall_metric(self) -> str:
-        """CloudWatch metric math of the alarm that scales out, at 1 or more, from SQS's two counts and `tasks`."""
+        """CloudWatch metric math of the alarm that scales out at 1 or more, from SQS's two counts and `tasks`."""
         return f"CEIL({self._demand} / {_plain(self.backlog_per_task)}) - tasks"
 
     @property
     def surplus_metric(self) -> str:
-        """CloudWatch metric math of the alarm that scales in, at 1 or more.
+        """CloudWatch metric math of the alarm that scales in at 1 or more.
 
-        The two counts are samples; at one short receipt a minute most of them are empty. So the last task stays while
-        anything was `sent` (NumberOfMessagesSent, a sum over the minute).
+        The two counts are samples, and at one short receipt per minute most of them are empty. So the last task stays
+        while any message was `sent` (NumberOfMessagesSent, a sum over the minute).
         """
         last = f"IF({self._demand} == 0 AND FILL(sent, 0) > 0, 1, 0)"
         return f"tasks - CEIL({ROOM_TO_SPARE} * {self._demand} / {_plain(self.backlog_per_task)}) - {last}"
@@ -98,7 +98,7 @@ class ScalingPlan:
         return f"(visible + {_plain(self.in_flight_weight)} * in_flight)"
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything, with plain types, the metric math included."""
+        """Return all values and the metric math as JSON values."""
         metrics = {
             "tasks_metric": TASKS_METRIC,
             "shortfall_metric": self.shortfall_metric,
@@ -108,14 +108,14 @@ class ScalingPlan:
         return {**asdict(self), **metrics}
 
     def as_tfvars(self) -> str:
-        """One Terraform variable `scaling`, as the text of a .tfvars file."""
+        """Return the Terraform variable `scaling` as the text of a .tfvars file."""
         return f"scaling = {_hcl(self.as_dict())}\n"
 
 
 def plan(policy: ScalingPolicy, *, task_start_s: float = 60.0, scale_in_minutes: int = 5) -> ScalingPlan:
-    """Derive the numbers for AWS.
+    """Return the numbers for AWS.
 
-    `task_start_s` is the time from the decision to a task's first receive; a surplus has to last `scale_in_minutes`.
+    `task_start_s` is the time from the decision to a task's first receive. A surplus must last `scale_in_minutes`.
     """
     require("task_start_s", task_start_s, low=0, high=3_600)
     require_whole("scale_in_minutes", scale_in_minutes, low=1, high=1_440)
@@ -139,12 +139,12 @@ def plan(policy: ScalingPolicy, *, task_start_s: float = 60.0, scale_in_minutes:
 
 
 def _plain(number: float) -> str:
-    """Write a number as Terraform does in a string: every digit, no exponent, no zero at the end."""
+    """Return a number as Terraform writes it in a string: all digits, no exponent, no trailing zeros."""
     return f"{number:.4f}".rstrip("0").rstrip(".")
 
 
 def _steps(most: int) -> tuple[Step, ...]:
-    """Cut 1..most into at most MAX_STEPS steps: one task apart as long as that is as fine as equal factors would be."""
+    """Return at most MAX_STEPS steps over 1..most: one task apart, then by equal factors once those are larger."""
     edges = [1]
     while edges[-1] < most:
         factor = (most / edges[-1]) ** (1 / max(MAX_STEPS - len(edges), 1))
@@ -154,7 +154,7 @@ def _steps(most: int) -> tuple[Step, ...]:
 
 
 def _hcl(value: Any, indent: str = "") -> str:
-    """Write a plain value as HCL, which takes JSON's numbers, strings, booleans, null and lists as they are."""
+    """Return a JSON value as HCL, which writes numbers, strings, booleans, null and lists like JSON."""
     deeper = indent + "  "
     if isinstance(value, dict):
         width = max(map(len, value))

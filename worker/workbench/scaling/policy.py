@@ -1,12 +1,12 @@
-"""How many tasks the fleet should have, decided from the queue alone.
+"""The number of tasks that the fleet should have, decided from the queue alone.
 
-A worker that waits for a GPU uses hardly any CPU, so CPU says nothing about the work that is waiting. The queue does.
-Two counts are enough: each message in flight holds one slot for `receipt_s`, and the messages that wait have to pass
-through slots within `acceptable_latency_s`, which takes `receipt_s / acceptable_latency_s` of a slot each (Little's
-law). The sum, in slots, over the slots of a task is the fleet.
+A worker that waits for a GPU uses little CPU, so CPU does not show how much work is waiting. The queue does, and two
+counts are enough. Each message in flight holds one slot for `receipt_s`. Waiting messages must pass through slots
+within `acceptable_latency_s`, which takes `receipt_s / acceptable_latency_s` of a slot each (Little's law). The sum of
+both in slots, over the slots per task, is the size of the fleet.
 
-Counting what is in flight is what keeps a fleet that copes from being taken away: at constant load nothing waits, and
-a policy that looks at waiting messages alone scales in until something does, then out again.
+Counting messages in flight keeps a sufficient fleet running. At constant load nothing waits, so a policy that sees
+only waiting messages would scale in until some wait, then out again.
 """
 
 import math
@@ -16,27 +16,27 @@ from dataclasses import dataclass
 from worker.workbench.scaling.ranges import require, require_whole
 
 MAX_TASKS = 5_000
-"""Tasks a service may have (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html)."""
+"""Quota of tasks per service (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html)."""
 
 MAX_SLOTS = 1_000
-"""More slots than this in one Python process is a mistake, not a plan."""
+"""More slots than this in one Python process is certainly a mistake."""
 
 MAX_IN_FLIGHT = 120_000
-"""Messages in flight of a standard queue; at that SQS hands out no more, and says nothing
+"""Quota of messages in flight per standard queue; beyond it, SQS silently delivers no more messages
 (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html)."""
 
 _ROUNDING = 1e-9
-"""Slots: a binary float that is this little above a whole number of tasks asks for no further task."""
+"""A float that exceeds a whole number of tasks by at most this is rounded down to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """What the queue holds: SQS's ApproximateNumberOfMessagesVisible and …NotVisible."""
+    """The contents of the queue: SQS's ApproximateNumberOfMessagesVisible and …NotVisible."""
 
     visible: int
     """Messages that wait to be received."""
     in_flight: int
-    """Messages received and not yet deleted: each one holds a slot of some task."""
+    """Messages received and not yet deleted; each one holds a slot of a task."""
 
     def __post_init__(self) -> None:
         require("visible", self.visible, low=0)
@@ -45,22 +45,22 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScalingPolicy:
-    """What an operator decides about the fleet; refuses, with a ValueError, numbers that cannot work together."""
+    """An operator's decisions about the fleet. Raises ValueError for numbers that cannot work together."""
 
     receipt_s: float
-    """Mean seconds a receipt holds a slot: fetch, prepare, invoke, store."""
+    """Mean seconds for which a receipt holds a slot: fetch, prepare, invoke, store."""
     slots_per_task: int = 32
-    """Receipts that one task works on at a time."""
+    """Receipts that one task processes concurrently."""
     acceptable_latency_s: float = 60.0
-    """Seconds within which the fleet is sized to clear what waits."""
+    """Seconds within which the fleet is sized to clear the backlog."""
     busy_share: float = 0.8
-    """Share of a task's slots meant to be busy at steady load; the rest takes up what is random in arrivals."""
+    """Target share of busy slots at steady load; the rest absorbs random arrivals."""
     endpoint_receipts_per_s: float | None = None
-    """Receipts a second that the endpoint gives at its largest; None where it is not the limit."""
+    """Receipts per second of the endpoint at its largest size; None if it is not the limit."""
     min_tasks: int = 0
-    """The fleet never goes below this; 0 lets it go away when there is nothing to do."""
+    """Smallest number of tasks; 0 allows an idle fleet to stop entirely."""
     max_tasks: int = 10
-    """The fleet never goes above this."""
+    """Largest number of tasks."""
 
     def __post_init__(self) -> None:
         require("receipt_s", self.receipt_s, low=0, high=43_200, above=True)
@@ -69,7 +69,7 @@ class ScalingPolicy:
         if self.acceptable_latency_s < self.receipt_s:
             raise ValueError(
                 f"acceptable_latency_s is {self.acceptable_latency_s:.10g}; "
-                f"a receipt alone takes receipt_s, {self.receipt_s:.10g}, and no fleet is faster"
+                f"it must be at least receipt_s, {self.receipt_s:.10g}, the time of one receipt"
             )
         require("busy_share", self.busy_share, low=0.1, high=1)
         if self.endpoint_receipts_per_s is not None:
@@ -79,7 +79,7 @@ class ScalingPolicy:
 
     @property
     def slots_used_per_task(self) -> float:
-        """Slots of a task that the fleet is sized for."""
+        """Slots per task that are busy at the target share."""
         return self.slots_per_task * self.busy_share
 
     @property
@@ -89,17 +89,17 @@ class ScalingPolicy:
 
     @property
     def in_flight_weight(self) -> float:
-        """Waiting messages that one message in flight counts for: it needs a whole slot, a waiting one a part of it."""
+        """Waiting messages that one message in flight counts for. It needs a whole slot, a waiting one only a part."""
         return self.acceptable_latency_s / self.receipt_s
 
     @property
     def receipts_per_s_per_task(self) -> float:
-        """What one task gets through at the share of its slots that it is sized for."""
+        """Throughput of one task at the target share of busy slots."""
         return self.slots_used_per_task / self.receipt_s
 
     @property
     def most_tasks(self) -> int:
-        """Tasks above which nothing is gained: `max_tasks`, or as many as the endpoint or the queue can keep busy."""
+        """Largest useful number of tasks: `max_tasks`, or as many as endpoint and queue can keep busy."""
         most = min(self.max_tasks, MAX_IN_FLIGHT // self.slots_per_task)
         if self.endpoint_receipts_per_s is not None:
             fed = _tasks_for(self.endpoint_receipts_per_s * self.receipt_s, self.slots_used_per_task)
@@ -108,10 +108,10 @@ class ScalingPolicy:
 
 
 def desired_tasks(backlog: Backlog, policy: ScalingPolicy) -> int:
-    """Tell how many tasks the fleet should have.
+    """Return how many tasks the fleet should have.
 
-    Never below `policy.min_tasks` nor above `policy.most_tasks`, never fewer for more messages, at least one as soon as
-    there is a message at all, and `policy.min_tasks` when there is none.
+    The number lies between `policy.min_tasks` and `policy.most_tasks` and never falls when messages are added. It is
+    at least one if there is a message, and `policy.min_tasks` if there is none.
     """
     slots = backlog.in_flight + backlog.visible * policy.receipt_s / policy.acceptable_latency_s
     wanted = _tasks_for(slots, policy.slots_used_per_task)
@@ -121,7 +121,7 @@ def desired_tasks(backlog: Backlog, policy: ScalingPolicy) -> int:
 
 
 def stabilised(recent: Iterable[int]) -> int:
-    """Tell how many tasks to run from the numbers desired of late: out at once, in only when all of them agree."""
+    """Return how many tasks to run, given the recently desired numbers: out immediately, in only if all agree."""
     return max(recent)
 
 

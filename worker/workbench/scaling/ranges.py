@@ -1,4 +1,4 @@
-"""One way to refuse a number: the error names the field, the value and the range."""
+"""Range checks whose error names the field, the value and the range."""
 
 import math
 

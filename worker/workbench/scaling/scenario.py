@@ -1,4 +1,4 @@
-"""What a simulation assumes about the worker, the endpoint, AWS's delays and prices; each default has its source."""
+"""The assumptions of a simulation: worker, endpoint, AWS's delays and prices. Each default has its source."""
 
 import math
 from dataclasses import dataclass, field
@@ -9,32 +9,33 @@ from worker.workbench.scaling.ranges import require, require_whole
 SECONDS_PER_HOUR = 3_600
 QUEUE_SLEEPS_S = 6 * SECONDS_PER_HOUR
 QUEUE_WAKES_S = 900
-"""Amazon SQS developer guide, "Monitoring Amazon SQS queues using CloudWatch"."""
+"""SQS stops publishing metrics of an inactive queue after six hours and resumes within 15 minutes.
+Source: Amazon SQS developer guide, "Monitoring Amazon SQS queues using CloudWatch"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerModel:
-    """One task: a receipt holds a slot while it is fetched and prepared, invoked, and stored."""
+    """A model of one task: a receipt holds a slot while it is fetched, prepared, invoked and stored."""
 
     slots: int = 32
     first_slots: int = 8
-    """Invocations at a time that a new task begins with, as worker/runtime/worker.py does; each answer is one more."""
+    """Concurrent invocations of a new task, as in worker/runtime/worker.py; each answer adds one."""
     before_s: float = 0.4
-    """Fetch and prepare, before the endpoint is asked."""
+    """Fetch and prepare, before the invocation."""
     after_s: float = 0.1
-    """Check and store, after it has answered."""
+    """Check and store, after the answer."""
     vcpu: float = 0.5
     memory_gb: float = 1.0
     cpu_s_per_receipt: float = 0.009
-    """CPU seconds of a picture of 200 KB that passes through, as tests/benchmarks/calibration.py measured it; a photo
-    of 12 megapixels, which has to be made smaller, adds 0.1 to 0.25."""
+    """CPU seconds for a picture of 200 KB that is sent unchanged, measured by tests/benchmarks/calibration.py. A photo
+    of 12 megapixels, which must be resized, adds 0.1 to 0.25."""
     idle_cpu_share: float = 0.01
     start_s: tuple[float, float] = (30.0, 90.0)
-    """From the decision to the first receive, drawn evenly: Fargate places, pulls and starts, then Python does."""
+    """Range of seconds from the decision to the first receive, uniform: Fargate places, pulls and starts the task."""
     protected: bool = True
-    """A task that works is not stopped by a scale-in (ECS task protection); otherwise it drains."""
+    """Whether scale-in spares working tasks (ECS task protection); otherwise they drain."""
     protected_idle_s: float = 5.0
-    """Seconds without work before a task gives up its protection, as worker/runtime/protection.py does."""
+    """Seconds without work until a task gives up its protection, as in worker/runtime/protection.py."""
 
     def __post_init__(self) -> None:
         require_whole("slots", self.slots, low=1, high=1_000)
@@ -47,7 +48,7 @@ class WorkerModel:
         require("start_s", self.start_s[0], low=0, high=self.start_s[1])
 
     def slots_fed(self, receipt_s: float) -> int:
-        """Slots that the task's CPU can keep busy: with large photos on a small task fewer than it has."""
+        """Return how many slots the task's CPU can keep busy: fewer than all with large photos on a small task."""
         if self.cpu_s_per_receipt == 0:
             return self.slots
         return max(1, min(self.slots, math.floor(self.vcpu / self.cpu_s_per_receipt * receipt_s)))
@@ -55,22 +56,22 @@ class WorkerModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointModel:
-    """The model: instances that each work on so many invocations, a queue, and autoscaling of its own."""
+    """A model of the endpoint: instances with limited concurrency, a queue, and the endpoint's own autoscaling."""
 
     invoke_s: float = 3.5
-    """Mean seconds of an invocation that the endpoint works on at once."""
+    """Mean seconds of an invocation that does not wait."""
     variation: float = 0.4
-    """Standard deviation over mean of that time; lognormal."""
+    """Standard deviation of that time over its mean; lognormal."""
     concurrency: int = 64
-    """Invocations one instance works on at a time."""
+    """Concurrent invocations per instance."""
     queue: int = 64
-    """Invocations that wait in front of one instance; what comes on top is throttled."""
+    """Invocations that may wait for one instance; further ones are throttled."""
     min_instances: int = 4
     max_instances: int = 8
     start_s: float = 420.0
-    """From the decision to an instance in service: GPU host, container and weights take minutes."""
+    """Seconds from the decision to an instance in service: GPU host, container and weights take minutes."""
     target_share: float = 0.7
-    """The endpoint's own target tracking holds concurrent requests at this share of the concurrency."""
+    """Share of the concurrency at which the endpoint's own target tracking keeps concurrent requests."""
 
     def __post_init__(self) -> None:
         require("invoke_s", self.invoke_s, low=0, high=60, above=True)
@@ -85,7 +86,7 @@ class EndpointModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
-    """US dollars, on demand, Linux on x86, us-east-1 unless said otherwise, as the sources named had them."""
+    """On-demand prices in US dollars, Linux on x86, us-east-1 unless noted, from the named sources."""
 
     vcpu_hour: float = 0.04048
     """Fargate: aws.amazon.com/fargate/pricing, as quoted on 2026-03-10 by wring.co/blog/aws-fargate-pricing-guide."""
@@ -103,18 +104,18 @@ class Prices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """Everything that is the same for all policies that are compared."""
+    """The assumptions that all compared policies share."""
 
     worker: WorkerModel = field(default_factory=WorkerModel)
     endpoint: EndpointModel = field(default_factory=EndpointModel)
     prices: Prices = field(default_factory=Prices)
     notify_s: float = 1.0
-    """From the upload to the message in the queue: usually seconds (Amazon S3 user guide, event notifications)."""
+    """Seconds from the upload to the message in the queue (Amazon S3 user guide, event notifications: "seconds")."""
     metric_delay_s: int = 60
-    """Age of the newest data point of SQS, ECS and Container Insights that an alarm sees."""
+    """Age of the newest data point of SQS, ECS and Container Insights that an alarm sees, seconds."""
     queue_kept_awake: bool = True
-    """Something asks the queue for its attributes now and then. SQS stops publishing metrics six hours after the last
-    call on a queue, and takes up to 15 minutes to start again: see QUEUE_SLEEPS_S."""
+    """Whether a client reads the queue's attributes regularly, so that SQS keeps publishing its metrics: see
+    QUEUE_SLEEPS_S."""
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -125,13 +126,13 @@ class Scenario:
 
     @property
     def receipt_s(self) -> float:
-        """Mean seconds a receipt holds a slot while nothing is overloaded."""
+        """Mean seconds for which a receipt holds a slot without overload."""
         return self.worker.before_s + self.endpoint.invoke_s + self.worker.after_s
 
     def policy(
         self, *, acceptable_latency_s: float, busy_share: float, min_tasks: int, max_tasks: int
     ) -> ScalingPolicy:
-        """Make the policy that fits this worker and the endpoint at its largest."""
+        """Return the policy that fits this worker and the endpoint at its largest size."""
         most_invocations = self.endpoint.max_instances * self.endpoint.concurrency
         return ScalingPolicy(
             receipt_s=self.receipt_s,

@@ -1,13 +1,13 @@
-"""Discrete events in simulated time: uploads, a queue, tasks with slots, an endpoint with a queue, and alarms.
+"""A discrete-event simulation of uploads, a queue, tasks with slots, an endpoint with a queue, and alarms.
 
-Messages are taken in order, each at the first moment at which a slot is free; the endpoint serves invocations in order,
-each at the first moment at which one of its places is free. Both are heaps of the times at which places get free, so a
-receipt costs two heap operations, and a day of a million uploads takes seconds. Every 15 s, which is how often anybody
-here decides, the fleet is looked at: tasks are started, and idle ones stopped.
+Messages are received in order, each at the first moment at which a slot is free. The endpoint serves invocations in
+order, each at the first moment at which one of its places is free. Both are heaps of the times at which places become
+free, so a receipt costs two heap operations, and a day of a million uploads takes seconds. Every 15 s, the shortest
+period of any policy, the fleet is adjusted: tasks are started, and idle ones stopped.
 
-A new task invokes as the worker's own limiter lets it: a few at a time, and one more with each answer. Left out are
-failures and retries of receipts, SQS handing messages out of order, Spot reclaims, deployments, and that the limiter
-lowers concurrency when the endpoint throttles: throttles are counted as if it did not.
+A new task invokes as the worker's limiter allows: a few receipts concurrently, and one more with each answer. The
+simulation omits failures and retries of receipts, messages out of order, Spot reclaims and deployments. It also omits
+that the limiter lowers concurrency when the endpoint throttles, so it counts more throttles.
 """
 
 import itertools
@@ -25,11 +25,11 @@ from worker.workbench.scaling.scenario import QUEUE_SLEEPS_S, QUEUE_WAKES_S, End
 
 TICK_S = 15
 PATIENCE_S = 24 * 3_600
-"""What has no result so long after the last minute of uploads is left unfinished."""
+"""Time after the last minute of uploads at which the simulation ends; receipts without a result are unfinished."""
 RETRY_S = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Waits of an invocation that is throttled, in order; the last one repeats."""
+"""Pauses of a throttled invocation, in order; the last one repeats."""
 _SAMPLES = 10_007
-"""Service times drawn in advance: evenly spaced quantiles in random order, so that mean and tail are exact."""
+"""Number of precomputed service times: evenly spaced quantiles in random order, so that mean and tail are exact."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,36 +47,36 @@ class Minute:
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """What happened."""
+    """The record of one simulation."""
 
     result_s: list[float]
-    """Time from upload to result of each receipt, in order of upload; those never done are not in it."""
+    """Time from upload to result of each finished receipt, in order of upload."""
     unfinished: int
     minutes: list[Minute]
     task_s: float
-    """Seconds of tasks paid for, from the decision to start one to its end."""
+    """Billed task time, from the decision to start a task to its end."""
     instance_s: float
     throttles: int
 
 
 @dataclass(slots=True)
 class _Fleet:
-    """Tasks as they come and go; slots are a heap of (free at, task)."""
+    """The tasks; slots are a heap of (free at, task)."""
 
     worker: WorkerModel
     slots_each: int
     draw: random.Random
     slots: list[tuple[float, int]] = field(default_factory=list)
     cold: dict[int, int] = field(default_factory=dict)
-    """How many slots each task that is still feeling its way holds back: each answer frees one more."""
+    """Number of slots that each new task does not use yet; each answer frees one more."""
     started_at: dict[int, float] = field(default_factory=dict)
-    """When each task that is there was started, oldest first."""
+    """Start time of each current task, oldest first."""
     ready_at: dict[int, float] = field(default_factory=dict)
     task_s: float = 0.0
     made: int = 0
 
     def resize(self, now_s: float, desired: int) -> None:
-        """Start what is missing; stop what is too much as far as it may be stopped."""
+        """Start missing tasks, and stop surplus ones as far as protection allows."""
         for _ in range(desired - len(self.started_at)):
             self._start(now_s)
         surplus = len(self.started_at) - desired
@@ -84,11 +84,11 @@ class _Fleet:
             self._stop(now_s, surplus)
 
     def running(self, now_s: float) -> int:
-        """Count the tasks that can receive."""
+        """Return the number of tasks that can receive."""
         return sum(1 for ready in self.ready_at.values() if ready <= now_s)
 
     def finish(self, now_s: float) -> None:
-        """End the bookkeeping: the tasks left are paid for until now."""
+        """Add the time of the remaining tasks to the bill."""
         self.task_s += sum(now_s - started for started in self.started_at.values())
 
     def _start(self, now_s: float) -> None:
@@ -104,7 +104,7 @@ class _Fleet:
         self.made += 1
 
     def _stop(self, now_s: float, surplus: int) -> None:
-        """Take the newest first, as what has not started yet is the newest; of protected tasks only idle ones."""
+        """Stop the newest tasks first, because they may not have started yet; of protected tasks, only idle ones."""
         busy_until = dict.fromkeys(self.started_at, 0.0)
         for free, task in self.slots:
             if free > busy_until[task] and free != self.ready_at[task]:
@@ -124,7 +124,7 @@ class _Fleet:
 
 @dataclass(slots=True)
 class _Endpoint:
-    """Instances as they come and go; places are a heap of the times at which they get free."""
+    """The instances; places are a heap of the times at which they become free."""
 
     model: EndpointModel
     instances: int
@@ -141,7 +141,7 @@ class _Endpoint:
         return cls(model, model.min_instances, scaler, [0.0] * (model.min_instances * model.concurrency))
 
     def scale(self, now_s: float, point: DataPoint) -> None:
-        """Look at the concurrent requests as the endpoint's own target tracking does, and follow it."""
+        """Apply the endpoint's own target tracking on concurrent requests."""
         wanted = self.scaler.decide(now_s, point._replace(desired=self.instances), self.instances)
         for _ in range(wanted - self.instances):
             for _ in range(self.model.concurrency):
@@ -153,13 +153,13 @@ class _Endpoint:
 
 @dataclass(slots=True)
 class _Sleep:
-    """SQS's habit of not publishing metrics of a queue that nobody has used for hours."""
+    """The state of SQS's metrics, which stop for a queue that has been unused for hours."""
 
     used_at: float = 0.0
     wakes_at: float = 0.0
 
     def awake(self, now_s: float, point: DataPoint) -> bool:
-        """Tell whether the queue's metrics are published at this minute."""
+        """Return whether the queue's metrics are published in this minute."""
         if point.running or point.visible or point.in_flight:
             if now_s - self.used_at > QUEUE_SLEEPS_S:
                 self.wakes_at = now_s + QUEUE_WAKES_S
@@ -168,7 +168,7 @@ class _Sleep:
 
 
 def service_times(model: EndpointModel, *, seed: int) -> list[float]:
-    """Make the pool of invocation times: lognormal quantiles with the model's mean and variation, shuffled."""
+    """Return the pool of invocation times: shuffled lognormal quantiles with the model's mean and variation."""
     if model.variation == 0:
         return [model.invoke_s]
     sigma = math.sqrt(math.log(1 + model.variation**2))
@@ -177,17 +177,17 @@ def service_times(model: EndpointModel, *, seed: int) -> list[float]:
     times = [math.exp(normal.inv_cdf((rank + 0.5) / _SAMPLES)) for rank in range(_SAMPLES)]
     scale = model.invoke_s * _SAMPLES / math.fsum(times)
     times = [round(time * scale, 6) for time in times]
-    random.Random(seed).shuffle(times)  # noqa: S311 - a simulation wants to be repeatable, not secret
+    random.Random(seed).shuffle(times)  # noqa: S311 - a simulation must be repeatable, not secret
     return times
 
 
 def simulate(scenario: Scenario, uploads: Sequence[float], autoscaler: Autoscaler, *, length_s: float) -> Run:
-    """Run one policy over uploads (seconds, ascending) until `length_s` has passed and the queue is empty."""
+    """Simulate one policy on uploads (seconds, ascending) until `length_s` has passed and the queue is empty."""
     return _Simulation(scenario, uploads, autoscaler).run(length_s)
 
 
 class _Simulation:
-    """The state between two looks at the fleet."""
+    """The state of a simulation."""
 
     def __init__(self, scenario: Scenario, uploads: Sequence[float], autoscaler: Autoscaler) -> None:
         self.scenario = scenario
@@ -212,16 +212,16 @@ class _Simulation:
         self.points: list[DataPoint | None] = []
 
     def run(self, length_s: float) -> Run:
-        """Go from look to look."""
+        """Simulate tick by tick."""
         end_s = length_s + PATIENCE_S
-        self.fleet.resize(-self.scenario.worker.start_s[1], self.desired)  # what always runs has been running
+        self.fleet.resize(-self.scenario.worker.start_s[1], self.desired)  # the minimum number of tasks runs already
         now_s = 0.0
         while now_s < end_s and (now_s < length_s or now_s % 60 or self.ended < len(self.uploads)):
             now_s += TICK_S
             self._work_until(now_s)
             self.ended += self.ended_by_tick.pop(int(now_s / TICK_S) - 1, 0)
             self.arrived = bisect_left(self.queued, now_s, self.arrived)
-            point = self._look(now_s)
+            point = self._data_point(now_s)
             if now_s % 60 == 0:
                 self._measure(now_s, point)
             if now_s % self.autoscaler.period_s == 0:
@@ -239,23 +239,23 @@ class _Simulation:
         )
 
     def _work_until(self, horizon: float) -> None:
-        """Begin every receipt that finds a slot before the horizon; the one loop that runs once a receipt."""
+        """Begin every receipt that finds a slot before the horizon: the only loop that runs once per receipt."""
         queued, ends, ended_by_tick = self.queued, self.ends, self.ended_by_tick
         slots, cold = self.fleet.slots, self.fleet.cold
         places, room_for = self.endpoint.places, self.endpoint.model.queue * self.endpoint.instances
         before_s, after_s = self.scenario.worker.before_s, self.scenario.worker.after_s
         take, number, total = self.take, len(ends), len(queued)
-        # With no more slots than places and queue nothing can be refused, and nobody needs to remember who began when.
+        # With at most as many slots as places and queue together, no throttle can occur, so start times are not kept.
         crowded = len(slots) + sum(cold.values()) > len(places) + room_for
         begins = self.begins = deque(self.begins if crowded else (), maxlen=room_for + 1)
         while number < total and slots:
             free, task = slots[0]
             waits = queued[number]
-            start = free if free > waits else waits  # noqa: FURB136 - a call would cost more than all it does
+            start = free if free > waits else waits  # noqa: FURB136 - a function call is too slow here
             if start >= horizon:
                 break
             begin = start + before_s
-            # There is room in front of the endpoint once the receipt that is `room_for` places ahead has been begun.
+            # The endpoint's queue has room once the receipt that is `room_for` places ahead has begun.
             if crowded and len(begins) > room_for and begins[0] > begin:
                 begin = self._retry(begin, begins[0])
             place = places[0]
@@ -277,7 +277,7 @@ class _Simulation:
             number += 1
 
     def _retry(self, ask: float, room_at: float) -> float:
-        """Give the moment at which a throttled invocation is tried again and let in; count what was refused."""
+        """Return the moment at which a throttled invocation is finally accepted, and count its throttles."""
         for wait in RETRY_S:
             if ask >= room_at:
                 return ask
@@ -287,7 +287,7 @@ class _Simulation:
         self.throttles += more
         return ask + more * RETRY_S[-1]
 
-    def _look(self, now_s: float) -> DataPoint:
+    def _data_point(self, now_s: float) -> DataPoint:
         begun = len(self.ends)
         running = self.fleet.running(now_s)
         cpu_share = None
@@ -305,7 +305,7 @@ class _Simulation:
         )
 
     def _measure(self, now_s: float, point: DataPoint) -> None:
-        """Publish the minute's metrics, and let the endpoint scale by its own."""
+        """Publish the minute's metrics, and let the endpoint scale by its own metrics."""
         begun = len(self.ends)
         self.begun_before, self.arrived_before = begun, self.arrived
         self.minutes.append(

@@ -64,13 +64,13 @@ def reading(**fields: object) -> Reading:
     ],
 )
 def test_a_value_is_judged(known: object, read: object, verdict: Verdict) -> None:
-    """Right, close, wrong, or honestly left open; what is not on the picture must not be read."""
+    """A value is right, close, wrong or abstained; a value that is not on the picture is wrong."""
     assert judge(known, read) is verdict  # type: ignore[arg-type]  # any of a value's types
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_similarity_is_a_share_and_knows_itself(one: str, other: str) -> None:
-    """Every text is fully alike to itself, and no two are alike by more than all or less than nothing."""
+    """Similarity lies between 0 and 1 and is 1 for equal texts."""
     assert similarity(one, one) == 1
     assert 0 <= similarity(one, other) <= 1
 
@@ -81,7 +81,7 @@ def test_similarity_is_a_share_and_knows_itself(one: str, other: str) -> None:
     )
 )
 def test_items_pair_with_themselves_once(items: list[TrueItem]) -> None:
-    """The same items pair in full; each read one is used once."""
+    """Equal lists of items pair completely; each read item is used once."""
     read = [Item(description=one.description, amount=one.amount) for one in items]
     assert pair(items, read) == len(items)
     assert pair(items, read[:1]) == min(1, len(items))
@@ -89,7 +89,7 @@ def test_items_pair_with_themselves_once(items: list[TrueItem]) -> None:
 
 @given(st.lists(st.one_of(st.none(), readings), max_size=8))
 def test_a_summary_holds_shares(read: list[Reading | None]) -> None:
-    """However a model reads, exact <= fuzzy, and fuzzy, abstained and wrong make one."""
+    """For any readings, exact <= fuzzy, and fuzzy, abstained and wrong sum to 1."""
     summary = summarise(scored(*read))
     for field in summary["fields"].values():
         assert 0 <= field["exact"] <= field["fuzzy"] <= 1
@@ -98,21 +98,21 @@ def test_a_summary_holds_shares(read: list[Reading | None]) -> None:
         assert 0 <= found["error"] <= 1
 
 
-def test_abstaining_is_no_error() -> None:
-    """A null counts neither as right nor as wrong; a receipt without a reading abstains from everything."""
+def test_abstaining_is_not_an_error() -> None:
+    """A null counts neither as right nor as wrong; without a reading all fields are abstained."""
     field = summarise(scored(reading(total=None), reading(total="9"), None))["fields"]["total"]
     assert (field["exact"], field["abstained"], field["wrong"]) == (0, pytest.approx(0.6667), pytest.approx(0.3333))
 
 
 def test_calibration_compares_what_was_stated_with_what_is_right() -> None:
-    """Two values stated at 0.9 of which one is right are off by 0.4."""
+    """Two values with confidence 0.9, one of them right, give an error of 0.4."""
     found = calibration(scored(reading(), reading(total="99")), "total")
     assert found["bins"] == [{"from": 0.9, "to": 1.0, "count": 2, "stated": 0.9, "right": 0.5}]
     assert found["error"] == pytest.approx(0.4)
 
 
 def test_a_run_survives_its_file(tmp_path: Path) -> None:
-    """What --json writes, --against reads back the same."""
+    """A run is equal after --json writes it and --against reads it."""
     run = Run("a model", 0.7, tuple(scored(reading(), reading(total=None), None)))
     file = tmp_path / "run.json"
     file.write_text(json.dumps(run.as_json()))
@@ -120,13 +120,13 @@ def test_a_run_survives_its_file(tmp_path: Path) -> None:
 
 
 def test_two_runs_differ_where_one_is_right() -> None:
-    """A change names receipt and field, and which way it went."""
+    """A change names the receipt, the field and the direction."""
     before, after = scored(reading(total="9")), scored(reading(merchant={"name": "x"}))
     assert [(one.field, one.better) for one in runs.compare(before, after)] == [("merchant", False), ("total", True)]
 
 
 def test_the_report_shows_text_as_text(tmp_path: Path) -> None:
-    """What a receipt says cannot become markup of the page, nor can a file's name or an error."""
+    """Text of a receipt, a file name or an error never becomes markup of the page."""
     evil = "<script>alert(1)</script>'\""
     read = reading(merchant={"name": evil})
     one = judge_reading(Truth(evil, TRUTH.fields, ()), read, None, ms=1, threshold=0.7, today=TODAY)
@@ -138,7 +138,7 @@ def test_the_report_shows_text_as_text(tmp_path: Path) -> None:
 
 
 def test_the_worst_come_first() -> None:
-    """A wrong total that the model was sure of weighs more than one that it left open."""
+    """A wrong total with high confidence weighs more than an abstained one."""
     wrong, open_, right = scored(reading(total="9"), reading(total=None), reading())
     assert report.blame(wrong) > report.blame(open_) > report.blame(right) == 0
 
@@ -155,7 +155,7 @@ def test_the_worst_come_first() -> None:
     ],
 )
 def test_a_truth_that_cannot_be_understood_is_named_by_its_line(tmp_path: Path, line: str) -> None:
-    """The error says which line of the file is wrong."""
+    """The error names the invalid line of the file."""
     file = tmp_path / "truth.jsonl"
     file.write_text(f'{{"file": "ok.jpg", "total": null}}\n{line}\n')
     with pytest.raises(SettingsError, match="line 2"):
@@ -163,7 +163,7 @@ def test_a_truth_that_cannot_be_understood_is_named_by_its_line(tmp_path: Path, 
 
 
 def test_a_missing_field_is_not_judged_and_a_null_one_is(tmp_path: Path) -> None:
-    """Null says that there is none on the picture; a field that is not given is not known."""
+    """Null means that the picture does not show the field; a missing field is unknown and not judged."""
     file = tmp_path / "truth.jsonl"
     file.write_text(
         '{"file": "a.jpg", "date": null, "tip": null, "time": "4:58p", "line_items": [{"description": "x"}]}\n'
@@ -174,6 +174,6 @@ def test_a_missing_field_is_not_judged_and_a_null_one_is(tmp_path: Path) -> None
 
 
 def test_an_empty_receipt_is_abstained_from() -> None:
-    """A model that reads nothing has no error and nothing right."""
+    """An empty reading has no errors and nothing right."""
     (one,) = scored(Reading(receipt=Receipt()))
     assert {field.verdict for field in one.fields.values()} == {Verdict.ABSTAINED}

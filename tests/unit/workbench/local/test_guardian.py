@@ -1,4 +1,4 @@
-"""The guardian ends what is left."""
+"""The guardian ends the remaining processes."""
 
 import pytest
 
@@ -9,6 +9,6 @@ from worker.workbench.local import guardian
     ("lines", "expected"),
     [([], []), (["+1\n", "+2\n", "+3\n"], [3, 2, 1]), (["+1\n", "+2\n", "-2\n", "-7\n"], [1])],
 )
-def test_what_started_and_did_not_end_is_left(lines: list[str], expected: list[int]) -> None:
-    """The last started comes first; what ended, or never started, is not touched."""
+def test_started_groups_that_did_not_end_remain(lines: list[str], expected: list[int]) -> None:
+    """The last started group comes first; ended groups are not included."""
     assert guardian.survivors(lines) == expected

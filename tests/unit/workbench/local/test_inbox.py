@@ -1,4 +1,4 @@
-"""What the inbox takes, and when."""
+"""The inbox: which files it uploads, and when."""
 
 import asyncio
 import os
@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from worker.workbench.local import inbox as inboxes
-from worker.workbench.local.inbox import Inbox, ends_as_it_should
+from worker.workbench.local.inbox import Inbox, has_end_marker
 from worker.workbench.local.samples import FILES
 
 
 def jpeg(said: bytes) -> bytes:
-    """Return what begins and ends as a JPEG does."""
+    """Return bytes with the start and end markers of a JPEG."""
     return b"\xff\xd8" + said + b"\xff\xd9"
 
 
 async def test_a_file_comes_once(tmp_path: Path) -> None:
-    """A file is given out once, and again only when its content is another one."""
+    """A file is yielded once, and again only after its content changes."""
     inbox = Inbox(tmp_path)
     file = tmp_path / "sub" / "ä b.jpg"
     file.parent.mkdir()
@@ -31,8 +31,8 @@ async def test_a_file_comes_once(tmp_path: Path) -> None:
     assert await inbox.look() == [file]
 
 
-async def test_a_file_that_still_grows_is_left_for_later(tmp_path: Path) -> None:
-    """A file whose size changes between two looks is not whole."""
+async def test_a_growing_file_is_left_for_later(tmp_path: Path) -> None:
+    """A file whose size changes between two calls is not complete."""
     inbox = Inbox(tmp_path)
     file = tmp_path / "scan.jpg"
     file.write_bytes(jpeg(b"1"))
@@ -43,8 +43,8 @@ async def test_a_file_that_still_grows_is_left_for_later(tmp_path: Path) -> None
     assert await inbox.look() == [file]
 
 
-async def test_a_file_that_grows_slowly_comes_once_and_whole(tmp_path: Path) -> None:
-    """Chunks that come seconds apart are one file: the longer its pauses, the longer it must stay as it is."""
+async def test_a_slowly_growing_file_comes_once_and_complete(tmp_path: Path) -> None:
+    """A file written in chunks seconds apart is yielded once, because longer pauses extend the wait."""
     now = 1_000.0
     inbox = Inbox(tmp_path, clock=lambda: now)
     file = tmp_path / "slow.heic"
@@ -59,8 +59,8 @@ async def test_a_file_that_grows_slowly_comes_once_and_whole(tmp_path: Path) -> 
     assert await inbox.look() == []
 
 
-async def test_a_file_that_has_been_there_is_whole(tmp_path: Path) -> None:
-    """What was last changed some seconds ago is taken at once, whatever its format."""
+async def test_an_old_file_is_complete(tmp_path: Path) -> None:
+    """A file that was last changed some seconds ago is yielded at once, whatever its format."""
     file = tmp_path / "there.heic"
     file.write_bytes(b"x")
     os.utime(file, (1, 1))
@@ -69,16 +69,16 @@ async def test_a_file_that_has_been_there_is_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["de-supermarket-card.jpg", "fr-bistro.png", "es-bookshop.pdf"])
 def test_the_end_of_a_format_is_known(name: str, tmp_path: Path) -> None:
-    """A sample has its end; half of it has not."""
+    """A sample has its end marker; half of it does not."""
     half = tmp_path / name
     content = (FILES / name).read_bytes()
     half.write_bytes(content[: len(content) // 2])
-    assert ends_as_it_should(FILES / name)
-    assert not ends_as_it_should(half)
+    assert has_end_marker(FILES / name)
+    assert not has_end_marker(half)
 
 
-async def test_what_is_left_is_told_once(tmp_path: Path) -> None:
-    """Links that lead out or nowhere, pipes, hidden and unfinished files stay where they are, and one line says so."""
+async def test_ignored_files_are_reported_once(tmp_path: Path) -> None:
+    """Broken links, links to outside, pipes, hidden and unfinished files stay in place, and one line reports them."""
     inbox, said = tmp_path / "inbox", list[str]()
     inbox.mkdir()
     secret = tmp_path / "secret"
@@ -95,14 +95,14 @@ async def test_what_is_left_is_told_once(tmp_path: Path) -> None:
     assert [path.name for path in await box.look()] == ["good.jpg", "inside.jpg"]
     assert await box.look() == []
     assert said == [
-        "Left in the inbox: .git (hidden), nowhere.jpg (a link to nothing), "
-        "outside (a link that leads out of the inbox), outside.jpg (a link that leads out of the inbox), "
-        "pipe.jpg (no regular file), scan.jpg.part (by its name still being written)"
+        "Left in the inbox: .git (hidden), nowhere.jpg (a broken link), "
+        "outside (a link to outside the inbox), outside.jpg (a link to outside the inbox), "
+        "pipe.jpg (not a regular file), scan.jpg.part (its name says that it is still being written)"
     ]
 
 
 async def test_unfinished_and_hidden_files_are_not_taken(tmp_path: Path) -> None:
-    """What programs write on the way to a file, and what people do not see, is left alone."""
+    """Temporary files of programs and hidden files are ignored."""
     for name in (".DS_Store", "a.jpg.part", "b.crdownload", "c~", ".git/x.jpg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
@@ -110,7 +110,7 @@ async def test_unfinished_and_hidden_files_are_not_taken(tmp_path: Path) -> None
 
 
 async def test_files_come_as_they_are_copied_in(tmp_path: Path) -> None:
-    """What is there at the start comes first, then what is copied in while it watches."""
+    """Existing files come first, then files that are copied in later."""
     (tmp_path / "there.jpg").write_bytes(jpeg(b"1"))
     files = Inbox(tmp_path).files()
     assert (await anext(files)).name == "there.jpg"
@@ -119,8 +119,8 @@ async def test_files_come_as_they_are_copied_in(tmp_path: Path) -> None:
     await files.aclose()  # type: ignore[attr-defined] # an async generator
 
 
-def test_an_inbox_that_was_made_goes_again_when_it_is_empty(tmp_path: Path) -> None:
-    """The directory is made where it is missing; at the end it stays only with something in it or if it was there."""
+def test_a_created_inbox_is_removed_if_it_is_empty(tmp_path: Path) -> None:
+    """A missing directory is created; at the end it stays only if it is not empty or existed before."""
     made, kept, there = tmp_path / "made", tmp_path / "kept", tmp_path / "there"
     there.mkdir()
     for path in (made, kept, there):

@@ -1,4 +1,4 @@
-"""What `receipts local` tells a person."""
+"""The instructions of `receipts local`."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,8 +12,8 @@ from worker.workbench.local.instructions import instructions
 
 
 @pytest.mark.parametrize("others", [0, 1])
-def test_the_lines_of_a_stack_work_for_it(others: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where another stack runs, the commands that are printed name this one; the region is named for every program."""
+def test_the_commands_select_their_stack(others: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If another stack runs, the printed commands select this one; the region is set for every program."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     variables = environment.aws(emulator_url="http://127.0.0.1:1", runtime_url="http://127.0.0.1:2")
     for port in range(8_001, 8_002 + others):

@@ -28,7 +28,7 @@ def total_of(*amounts: Decimal | None) -> Decimal:
 
 
 def look(path: Path) -> Image.Image:
-    """Open a sample with the library that its format needs."""
+    """Open a sample with the library for its format."""
     data = path.read_bytes()
     if path.suffix == ".pdf":
         with pypdfium2.PdfDocument(data) as document:
@@ -45,7 +45,7 @@ def look(path: Path) -> Image.Image:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_truth_is_a_receipt(name: str) -> None:
-    """The truth says, in the receipt's own names, at least who sold what, when, where and for how much."""
+    """The truth is a valid receipt with at least merchant, items, date, place and total."""
     stored = truth()[name]
     read = receipt(name)
     assert read.model_dump(mode="json") == stored
@@ -61,7 +61,7 @@ def test_truth_is_a_receipt(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_truth_adds_up(name: str) -> None:
-    """Lines, discount, added taxes and tip make the total; included taxes split it by rate."""
+    """Items, discount, added taxes and tip sum to the total; included taxes split it by rate."""
     read = receipt(name)
     lines = total_of(*(item.amount for item in read.items))
     assert read.subtotal in {None, lines}
@@ -76,7 +76,7 @@ def test_truth_adds_up(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_parts_of_the_truth_agree(name: str) -> None:
-    """A line is quantity times price, and a tax its rate of the net, each within half a cent."""
+    """An item is quantity times price and a tax is its rate of the net, each within half a cent."""
     read = receipt(name)
     half_a_cent = Decimal("0.005")
     for item in read.items:
@@ -84,25 +84,25 @@ def test_parts_of_the_truth_agree(name: str) -> None:
             assert abs(item.quantity * item.unit_price - item.amount) <= half_a_cent
     for tax in read.taxes:
         if tax.net is not None and tax.rate is not None and tax.amount is not None:
-            # An included tax is what the rounded net leaves, so its own rounding adds to the net's.
+            # An included tax is gross minus the rounded net, so both roundings add up.
             assert abs(tax.net * tax.rate / 100 - tax.amount) <= 2 * half_a_cent
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_checks_find_nothing_in_the_truth(name: str) -> None:
-    """A sample read without a mistake raises no doubt, so a finding in a run is the reader's error."""
+    """All checks pass on the truth, so a failed check in a run is an error of the reader."""
     assert check(receipt(name), today=DRAWN) == ()
 
 
 def test_every_file_has_a_truth() -> None:
-    """The folder holds the samples and their truth, nothing more, nothing less."""
+    """The folder contains exactly the samples and their truth."""
     assert {path.name for path in FILES.iterdir()} == {TRUTH_FILE, *NAMES}
     assert [path.name for path in sample_files()] == list(truth())
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_file_opens(name: str) -> None:
-    """Each sample is a picture of its suffix's format, large enough to read."""
+    """Each sample is a picture in its suffix's format, large enough to read."""
     path = FILES / name
     image = look(path)
     assert min(image.size) >= 400
@@ -111,12 +111,12 @@ def test_every_file_opens(name: str) -> None:
 
 
 def test_the_samples_are_small() -> None:
-    """All files together stay below what a clone should have to carry."""
+    """All files together stay small enough for the repository."""
     assert sum(path.stat().st_size for path in FILES.iterdir()) <= MAX_TOTAL_BYTES
 
 
 def test_the_samples_are_varied() -> None:
-    """There are formats, currencies and cases enough that a run shows what the worker can do."""
+    """The samples cover several formats, currencies and cases."""
     read = [receipt(name) for name in NAMES]
     assert {Path(name).suffix for name in NAMES} == {".jpg", ".png", ".heic", ".pdf"}
     assert len({one.currency for one in read}) >= 8
@@ -128,7 +128,7 @@ def test_the_samples_are_varied() -> None:
 
 
 def test_one_is_stored_sideways() -> None:
-    """One photograph is upright only for those who heed its EXIF orientation."""
+    """One photo is upright only if its EXIF orientation is applied."""
     turned = [name for name in NAMES if look(FILES / name).getexif().get(0x0112) == 6]
     assert turned == ["ca-cafe-turned.jpg"]
     width, height = look(FILES / turned[0]).size
@@ -136,14 +136,14 @@ def test_one_is_stored_sideways() -> None:
 
 
 def test_card_numbers_are_masked() -> None:
-    """No sample's truth holds a whole card number, not even an invented one."""
+    """No truth contains a full card number, not even an invented one."""
     text = (FILES / TRUTH_FILE).read_text(encoding="utf-8")
     assert not re.search(r"\d{4}([ -]?)\d{4}\1\d{4}\1\d{3,4}\b", text)
 
 
 @pytest.fixture
 def drawing() -> ModuleType:
-    """Give the drawing script, where its typefaces are installed."""
+    """Return the drawing script, if its typefaces are installed."""
     pytest.importorskip("matplotlib", reason="the typefaces come with matplotlib")
     from worker.workbench.local.samples import draw
 
@@ -151,7 +151,7 @@ def drawing() -> ModuleType:
 
 
 def test_the_script_has_the_committed_truth(drawing: ModuleType) -> None:
-    """What the script prints on the samples is what their truth says."""
+    """The script's data equals the committed truth."""
     assert drawing.truths() == truth()
 
 
@@ -160,7 +160,7 @@ def test_the_script_has_the_committed_truth(drawing: ModuleType) -> None:
     [("fr-bistro.png", 0), ("es-bookshop.pdf", 0.5), ("ch-stationer-cash.jpg", 0.5), ("ca-cafe-turned.jpg", 0.5)],
 )
 def test_the_script_still_draws_the_same(drawing: ModuleType, tmp_path: Path, name: str, grey_levels: float) -> None:
-    """Drawn anew, the lossless sample is the committed one pixel by pixel, and another one looks the same."""
+    """A new drawing equals the committed lossless sample pixel by pixel, and looks the same as another one."""
     (sample,) = (made for made in (make() for make in drawing.SAMPLES) if made.file == name)
     drawn, committed = look(drawing.save(sample, tmp_path)), look(FILES / name)
     assert drawn.getexif() == committed.getexif()

@@ -1,4 +1,4 @@
-"""AWS's and Kubernetes' rules, one by one."""
+"""The scaling rules of AWS and Kubernetes, one by one."""
 
 from worker.workbench.scaling.autoscaling import (
     ApplicationAutoScaling,
@@ -20,13 +20,13 @@ def tracking(*, out_s: float = 60, in_s: float = 60) -> TargetTracking:
 
 
 def test_target_tracking_scales_out_on_the_third_point_and_in_proportion() -> None:
-    """Two points above the target hold; the third multiplies the capacity by metric over target."""
+    """Two points above the target change nothing; the third multiplies the capacity by metric over target."""
     rule = tracking()
     assert [rule.wants(60.0 * n, seen(250), 4) for n in range(3)] == [4, 4, 10]
 
 
 def test_target_tracking_scales_in_on_the_fifteenth_point() -> None:
-    """Below nine tenths of the target for 15 minutes; 95 % of it is no reason."""
+    """It scales in after 15 minutes below nine tenths of the target; 95 % of it is not enough."""
     rule = tracking()
     assert [rule.wants(60.0 * n, seen(50), 4) for n in range(15)] == [4] * 14 + [2]
     rule = tracking()
@@ -34,7 +34,7 @@ def test_target_tracking_scales_in_on_the_fifteenth_point() -> None:
 
 
 def test_target_tracking_counts_what_a_cooldown_has_added() -> None:
-    """During the cooldown the same metric asks for no more; a worse one only for the difference."""
+    """During the cooldown the same metric adds nothing; a higher one adds only the difference."""
     rule = tracking(out_s=300)
     assert [rule.wants(60.0 * n, seen(200), 2) for n in range(3)][-1] == 4
     assert rule.wants(180, seen(200), 4) == 4
@@ -42,7 +42,7 @@ def test_target_tracking_counts_what_a_cooldown_has_added() -> None:
 
 
 def test_target_tracking_does_nothing_without_data() -> None:
-    """CPU of no tasks is no data: the fleet stays at zero whatever waits."""
+    """Zero tasks publish no CPU data, so the fleet stays at zero despite a backlog."""
     rule = TargetTracking(lambda point: point.cpu_share, target=0.7)
     assert rule.wants(0, seen(1_000_000, desired=0), 0) is None
 
@@ -52,7 +52,7 @@ def steps() -> tuple[Step, ...]:
 
 
 def test_step_scaling_adds_the_difference_during_a_cooldown() -> None:
-    """AWS's own example: 2 tasks were added, a more aggressive step of 3 comes, 1 more is added."""
+    """AWS's own example: after 2 added tasks, a step of 3 adds 1 more."""
     rule = StepScaling(lambda point: point.visible, steps=steps(), cooldown_s=300)
     assert rule.wants(0, seen(100), 1) == 3
     assert rule.wants(60, seen(100), 3) is None
@@ -61,7 +61,7 @@ def test_step_scaling_adds_the_difference_during_a_cooldown() -> None:
 
 
 def test_step_scaling_inward_needs_every_point_and_waits_its_cooldown() -> None:
-    """A single point above breaks the row; after a scale-in the next one waits."""
+    """One point below the step resets the count; after a scale-in the next one waits for the cooldown."""
     rule = StepScaling(
         lambda point: -point.visible, steps=(Step(from_tasks=0, to_tasks=None, tasks=1),), datapoints=3, inward=True
     )
@@ -73,13 +73,13 @@ def test_step_scaling_inward_needs_every_point_and_waits_its_cooldown() -> None:
 
 
 def test_a_longer_period_takes_the_highest_point() -> None:
-    """The maximum over five minutes remembers a peak for five minutes."""
+    """The maximum over five minutes keeps a peak for five minutes."""
     highest = highest_of(5, lambda point: point.visible)
     assert [highest(seen(n)) for n in (9, 1, 1, 1, 1, 1)] == [9, 9, 9, 9, 9, 1]
 
 
 def test_the_largest_capacity_wins_and_bounds_hold() -> None:
-    """Of two that scale out the larger one counts, never past the maximum."""
+    """Of two policies that scale out, the larger capacity wins, up to the maximum."""
     joined = ApplicationAutoScaling(
         [StepScaling(lambda point: point.visible, steps=steps()), StepScaling(lambda point: 500.0, steps=steps())],
         least=1,
@@ -89,7 +89,7 @@ def test_the_largest_capacity_wins_and_bounds_hold() -> None:
 
 
 def test_scaling_in_waits_for_every_target_tracking() -> None:
-    """One that holds keeps another one from taking tasks away."""
+    """A target tracking that keeps its capacity stops another one from removing tasks."""
     held = TargetTracking(lambda point: 95.0, target=100)
     joined = ApplicationAutoScaling([tracking(), held], least=0, most=10)
     assert [joined.decide(60.0 * n, seen(10), 4) for n in range(20)] == [4] * 20
@@ -98,7 +98,7 @@ def test_scaling_in_waits_for_every_target_tracking() -> None:
 
 
 def test_kubernetes_doubles_out_and_waits_five_minutes_in() -> None:
-    """From zero one pod, then four more or twice as many; in only by what five minutes agree on."""
+    """It starts one pod from zero, then adds four or doubles, and scales in only to the maximum of five minutes."""
     rule = HorizontalPodAutoscaler(messages_per_pod=5, least=0, most=20)
     pods = [0]
     for round_ in range(4):

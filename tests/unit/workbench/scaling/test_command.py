@@ -1,4 +1,4 @@
-"""`receipts scale simulate` as people and programs use it."""
+"""`receipts scale simulate`: options, output and errors."""
 
 import builtins
 import json
@@ -32,20 +32,20 @@ def test_json_has_the_keys_that_programs_read() -> None:
 
 
 def test_the_table_has_a_row_for_each_policy() -> None:
-    """People see every policy's name and the headings."""
+    """The table has the headings and each policy's name."""
     shown = run().stdout
     for word in ("backlog-per-task", "cpu-70", "memory-forecast", "steps-cdk", "backlog-copilot", "keda-5", "p95"):
         assert word in shown
 
 
-def test_only_the_policies_asked_for_run() -> None:
-    """`--policy` may be given again and keeps the order of the list."""
+def test_only_the_requested_policies_run() -> None:
+    """`--policy` may be repeated; the order of the list is kept."""
     chosen = run("--policy", "keda-5", "--policy", "backlog-per-task", "--json")
     assert [policy["name"] for policy in json.loads(chosen.stdout)["policies"]] == ["backlog-per-task", "keda-5"]
 
 
 def day(tmp_path: Path, text: str, *args: str) -> Any:
-    """Simulate the day that a file of `text` holds."""
+    """Simulate the uploads of a file with the content `text`."""
     file = tmp_path / "day.csv"
     file.write_bytes(text.encode())
     return CliRunner().invoke(app, ["simulate", "--policy", "backlog-per-task", "--csv", str(file), *args])
@@ -63,14 +63,14 @@ def day(tmp_path: Path, text: str, *args: str) -> Any:
     ],
 )
 def test_arrivals_come_from_a_file(tmp_path: Path, text: str) -> None:
-    """A CSV with its counts in the last column is the day: with or without heading, BOM, CRLF, blanks and times."""
+    """A CSV file with counts in the last column is accepted with or without heading, BOM, CRLF, blanks and times."""
     answer = json.loads(day(tmp_path, text, "--json").stdout)
     assert (answer["uploads"], answer["minutes"]) == (42, 3)
     assert [policy["receipts"] for policy in answer["policies"]] == [42]
 
 
 def test_a_file_gives_its_shape_to_more_uploads(tmp_path: Path) -> None:
-    """`--uploads` says how many there are in all, for a file as for a profile."""
+    """`--uploads` sets the total number, for a file as for a profile."""
     assert json.loads(day(tmp_path, "10\n0\n30\n", "--uploads", "4000", "--json").stdout)["uploads"] == 4_000
 
 
@@ -80,7 +80,10 @@ def test_a_file_gives_its_shape_to_more_uploads(tmp_path: Path) -> None:
         (["--profile", "friday"], "profile is 'friday'; it must be one of constant, burst, daily, monday"),
         (["--policy", "magic"], "policy is 'magic'; it must be one of backlog-per-task,"),
         (["--invoke-s", "0"], "invoke_s is 0; it must lie in (0, 60]"),
-        (["--invoke-s", "60"], "acceptable_latency_s is 60; a receipt alone takes receipt_s, 60.5, and no fleet is"),
+        (
+            ["--invoke-s", "60"],
+            "acceptable_latency_s is 60; it must be at least receipt_s, 60.5, the time of one receipt",
+        ),
         (["--uploads", "-1"], "uploads is -1; it must lie in [0, 20000000]"),
         (["--uploads", "99999999999"], "uploads is 99999999999; it must lie in [0, 20000000]"),
         (["--picture", "day.pdf"], "picture is 'day.pdf'; its name must end in .svg or .png"),
@@ -90,7 +93,7 @@ def test_a_file_gives_its_shape_to_more_uploads(tmp_path: Path) -> None:
     ],
 )
 def test_misuse_ends_with_2_and_one_line(args: list[str], message: str) -> None:
-    """What is wrong and what is allowed, on one line of stderr."""
+    """One line on stderr says what is wrong and what is allowed."""
     result = run("--policy", "backlog-per-task", *args) if "--policy" not in args else run(*args)
     assert result.exit_code == 2
     assert result.stderr.startswith(f"receipts scale: {message}")
@@ -103,12 +106,12 @@ def test_misuse_ends_with_2_and_one_line(args: list[str], message: str) -> None:
         ("", ": no uploads in it"),
         ("uploads\n", ": no uploads in it"),
         ("0\n0\n", ": no uploads in it"),
-        ("a,b\n1,many\n", ":2: 'many' is no count"),
-        ("-5\n5\n", ":1: '-5' is no count"),
-        ("1.5\n5\n", ":1: '1.5' is no count"),
-        ("5\n²\n", ":2: '²' is no count"),
-        ("0,5\n2,5\n", ":2: '2' is not the minute after"),
-        ("2026-01-01T00:00,5\n2026-01-01T01:00,5\n", ":2: '2026-01-01T01:00' is not the minute after"),
+        ("a,b\n1,many\n", ":2: 'many' is not a count"),
+        ("-5\n5\n", ":1: '-5' is not a count"),
+        ("1.5\n5\n", ":1: '1.5' is not a count"),
+        ("5\n²\n", ":2: '²' is not a count"),
+        ("0,5\n2,5\n", ":2: '2' is not the next minute"),
+        ("2026-01-01T00:00,5\n2026-01-01T01:00,5\n", ":2: '2026-01-01T01:00' is not the next minute"),
         ("5\n20000000\n", ":2: more than 20,000,000 uploads"),
         ("9" * 5_000 + "\n", ":1: more than 20,000,000 uploads"),
         ("0\n" * 527_042, ":527042: more than 527,040 minutes"),
@@ -116,7 +119,7 @@ def test_misuse_ends_with_2_and_one_line(args: list[str], message: str) -> None:
     ],
 )
 def test_a_file_without_counts_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    """Whatever is no count a minute is named with its place, on one line."""
+    """One line names the invalid cell and its line number."""
     result = day(tmp_path, text)
     assert result.exit_code == 2
     assert result.stderr.startswith(f"receipts scale: {tmp_path}/day.csv{message}")
@@ -124,7 +127,7 @@ def test_a_file_without_counts_is_refused(tmp_path: Path, text: str, message: st
 
 
 def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
-    """Bytes that are no UTF-8 are refused with the file's name."""
+    """Bytes that are not UTF-8 are refused with the file's name."""
     file = tmp_path / "day.csv"
     file.write_text("5\n", encoding="utf-16")
     result = run("--csv", str(file))
@@ -135,13 +138,13 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
 def test_a_picture_that_cannot_be_drawn_is_refused_before_the_simulation(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Nobody waits for a simulation to hear that its picture has no place."""
+    """A picture that cannot be written is refused before the simulation starts."""
     monkeypatch.setattr(scale, "compare", None)
     assert run("--picture", str(tmp_path / "nowhere" / "day.svg")).exit_code == 2
 
 
 def test_tasks_over_time_are_the_minutes_at_which_they_change() -> None:
-    """From zero the fleet comes with the first messages, and its most tasks are in the list."""
+    """The list starts at zero tasks and includes the largest number."""
     (policy,) = json.loads(run("--policy", "backlog-per-task", "--json").stdout)["policies"]
     assert policy["tasks_at_minute"]["0"] == 0
     assert max(policy["tasks_at_minute"].values()) == policy["most_tasks"] == 1
@@ -149,7 +152,7 @@ def test_tasks_over_time_are_the_minutes_at_which_they_change() -> None:
 
 @pytest.mark.parametrize("name", ["day.svg", "day.png"])
 def test_the_picture_is_drawn_and_is_the_same_again(tmp_path: Path, name: str) -> None:
-    """The same numbers give the same bytes, so that a picture in the documents can be checked."""
+    """The same numbers give the same bytes, so pictures in the documents can be checked."""
     pytest.importorskip("matplotlib")
     pictures = []
     for folder in ("one", "two"):
@@ -161,7 +164,7 @@ def test_the_picture_is_drawn_and_is_the_same_again(tmp_path: Path, name: str) -
 
 
 def test_a_picture_without_matplotlib_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without matplotlib the command says what to install."""
+    """Without matplotlib the error says what to install."""
     real = builtins.__import__
 
     def absent(name: str, *args: Any, **options: Any) -> Any:
@@ -176,6 +179,6 @@ def test_a_picture_without_matplotlib_names_the_extra(monkeypatch: pytest.Monkey
 
 
 def test_the_command_starts_without_numpy_and_matplotlib() -> None:
-    """A simulation without a picture needs neither, and so does the worker image."""
+    """A simulation without a picture imports neither numpy nor matplotlib."""
     code = "import sys, worker.workbench.commands.scale; sys.exit(bool({'numpy', 'matplotlib'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

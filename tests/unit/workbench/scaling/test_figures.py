@@ -1,4 +1,4 @@
-"""The figures of docs/scaling.md are what the simulator says today."""
+"""The figures of docs/scaling.md match the simulator."""
 
 import importlib.util
 import json
@@ -33,39 +33,39 @@ def numbers() -> Numbers:
 
 
 def test_the_burst_and_its_picture_are_up_to_date(figures: ModuleType, numbers: Numbers, tmp_path: Path) -> None:
-    """Every policy on the burst gives the committed numbers, and they the committed picture."""
+    """Every policy on the burst gives the committed numbers, which give the committed picture."""
     pytest.importorskip("matplotlib")
     assert figures.profile_rows("burst", draw_into=tmp_path) == numbers["profiles"]["burst"], CURE
     assert (tmp_path / "burst.svg").read_bytes() == (HERE / "burst.svg").read_bytes(), CURE
 
 
 def test_our_tuned_settings_are_up_to_date(figures: ModuleType, numbers: Numbers) -> None:
-    """The comparison at equal task-hours rests on what our settings do today."""
+    """The numbers behind the comparison at equal task-hours match the simulator."""
     assert figures.tuned_rows("burst") == numbers["equal_hours"]["burst"], CURE
 
 
 @pytest.mark.parametrize("table", ["zero", "endpoint", "protection", "large"])
 def test_the_other_tables_are_up_to_date(figures: ModuleType, numbers: Numbers, table: str) -> None:
-    """What zero costs, where the endpoint is the limit, what protection costs and the plan for 100 million."""
+    """The tables on scaling to zero, the endpoint's limit, protection and 100 million uploads match the simulator."""
     make = getattr(figures, f"{table}_row" if table == "large" else f"{table}_rows")
     assert make() == numbers[table], CURE
 
 
 @pytest.mark.parametrize("profile", sorted(set(PROFILES) - {"burst"}))
 def test_our_policy_on_the_other_profiles_is_up_to_date(figures: ModuleType, numbers: Numbers, profile: str) -> None:
-    """Ours gives the committed numbers on every day; `make figures ARGS=--check` looks at the others there, too."""
+    """Our policy gives the committed numbers on every profile; `make figures ARGS=--check` compares the others."""
     assert figures.profile_rows(profile, only=[OURS]) == numbers["profiles"][profile][:1], CURE
 
 
 def test_the_document_shows_the_committed_numbers(figures: ModuleType, numbers: Numbers) -> None:
-    """Its tables are those of figures.json, and its pictures the ones that were drawn with them."""
+    """Its tables match figures.json, and its pictures were drawn from it."""
     document = (HERE.parent / "scaling.md").read_text("utf-8")
     assert figures.fill(document, numbers) == document, CURE
     assert {profile: figures.digest(HERE / f"{profile}.svg") for profile in PROFILES} == numbers["pictures"], CURE
 
 
 def test_the_simulator_drains_as_the_real_worker_did() -> None:
-    """What `make calibrate` measured and what was simulated for it lie within a tenth of each other."""
+    """The simulated drain time is within a tenth of what `make calibrate` measured."""
     runs = json.loads((HERE / "calibration.json").read_text("utf-8"))["runs"]
     assert [run["workers"] for run in runs] == [1, 2]
     for run in runs:
@@ -73,7 +73,7 @@ def test_the_simulator_drains_as_the_real_worker_did() -> None:
 
 
 def test_only_those_that_see_the_queue_itself_beat_ours(figures: ModuleType, numbers: Numbers) -> None:
-    """At equal task-hours every policy on CloudWatch's data has a longer or equal 95 %: what the document claims."""
+    """At equal task-hours, no policy on CloudWatch's data has a shorter 95th percentile, as the document claims."""
     longer = {
         row["name"]
         for profile, rows in numbers["profiles"].items()

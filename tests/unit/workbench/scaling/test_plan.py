@@ -1,4 +1,4 @@
-"""The numbers for AWS follow from the policy: entered there, they decide what the policy decides."""
+"""The numbers for AWS follow from the policy: with them, AWS decides as the policy does."""
 
 import itertools
 import json
@@ -18,7 +18,7 @@ from worker.workbench.scaling.policy import Backlog, ScalingPolicy, desired_task
 
 
 def evaluate(expression: str, **metrics: float) -> float:
-    """Work out metric math as CloudWatch does."""
+    """Return the value of metric math, as CloudWatch computes it."""
     names = {
         "CEIL": math.ceil,
         "IF": lambda test, yes, no: yes if test else no,
@@ -33,7 +33,7 @@ def evaluate(expression: str, **metrics: float) -> float:
 def test_target_tracking_arrives_where_the_policy_does(
     visible: int, in_flight: int, running: int, receipt_s: float, times: float
 ) -> None:
-    """Capacity times metric over target, which is what target tracking does, is the number that the policy desires."""
+    """Target tracking (capacity times metric over target) arrives at the number that the policy desires."""
     policy = ScalingPolicy(receipt_s=receipt_s, acceptable_latency_s=receipt_s * times, max_tasks=5_000)
     numbers = plan(policy)
     metric = evaluate(numbers.backlog_metric, visible=visible, in_flight=in_flight, tasks=running)
@@ -43,7 +43,7 @@ def test_target_tracking_arrives_where_the_policy_does(
 
 @given(st.integers(0, 100_000), st.integers(0, 3_000), st.integers(0, 200))
 def test_the_two_alarms_never_fire_at_once(visible: int, in_flight: int, tasks: int) -> None:
-    """A shortfall and a surplus exclude each other, so that no policy takes away what the other one adds."""
+    """Shortfall and surplus exclude each other, so one policy never removes what the other one adds."""
     numbers = plan(ScalingPolicy(receipt_s=4))
     found = {"visible": visible, "in_flight": in_flight, "tasks": tasks}
     assert evaluate(numbers.shortfall_metric, **found) < 1 or evaluate(numbers.surplus_metric, **found) < 1
@@ -51,7 +51,7 @@ def test_the_two_alarms_never_fire_at_once(visible: int, in_flight: int, tasks: 
 
 @given(st.integers(0, 100_000), st.integers(0, 3_000), st.integers(0, 200), st.integers(0, 2))
 def test_the_simulator_decides_by_the_same_metric_math(visible: int, in_flight: int, tasks: int, sent: int) -> None:
-    """What is simulated as ours is what the alarms that Terraform makes compute."""
+    """The simulated metrics equal the metric math of Terraform's alarms."""
     numbers = plan(ScalingPolicy(receipt_s=3.7))
     point = DataPoint(visible, in_flight, tasks, tasks, sent, None)
     found = {"visible": visible, "in_flight": in_flight, "tasks": tasks, "sent": sent}
@@ -61,7 +61,7 @@ def test_the_simulator_decides_by_the_same_metric_math(visible: int, in_flight: 
 
 @given(st.integers(1, 200))
 def test_an_empty_queue_takes_every_task_away(tasks: int) -> None:
-    """The surplus over an empty queue is the whole fleet: zero is reached."""
+    """With an empty queue the surplus is the whole fleet, so zero is reached."""
     empty = {"visible": 0, "in_flight": 0, "tasks": tasks}
     metric = plan(ScalingPolicy(receipt_s=4)).surplus_metric
     assert evaluate(metric, **empty) == tasks
@@ -70,7 +70,7 @@ def test_an_empty_queue_takes_every_task_away(tasks: int) -> None:
 
 @given(st.integers(1, 1_000_000), st.integers(1, 5_000))
 def test_the_first_message_and_the_first_burst_leave_zero(visible: int, max_tasks: int) -> None:
-    """At zero tasks the alarm's metric is what the policy desires, and some step answers it."""
+    """At zero tasks the alarm's metric equals the desired number, and a step covers it."""
     policy = ScalingPolicy(receipt_s=4, max_tasks=max_tasks)
     numbers = plan(policy)
     shortfall = evaluate(numbers.shortfall_metric, visible=visible, in_flight=0, tasks=0)
@@ -82,7 +82,7 @@ def test_the_first_message_and_the_first_burst_leave_zero(visible: int, max_task
 
 @given(st.integers(1, 5_000))
 def test_steps_cover_every_shortfall_without_a_gap(max_tasks: int) -> None:
-    """Steps join end to end, stay within AWS's limit, and add at least half of what is missing."""
+    """Steps are contiguous, stay within AWS's limit, and add at least half of the shortfall."""
     steps = plan(ScalingPolicy(receipt_s=4, slots_per_task=24, max_tasks=max_tasks)).steps
     assert len(steps) <= MAX_STEPS
     assert steps[0].from_tasks == 1
@@ -97,7 +97,7 @@ def test_steps_cover_every_shortfall_without_a_gap(max_tasks: int) -> None:
 def test_metric_math_has_the_numbers_as_terraform_writes_them(
     receipt_s: float, times: float, slots: int, busy: float
 ) -> None:
-    """Terraform's own expressions, used where no tfvars are given, are the plan's: all digits, no exponent."""
+    """Terraform's own expressions, used without tfvars, equal the plan's: all digits, no exponent."""
     latency_s = min(receipt_s * times, 1_209_600)
     assume(latency_s >= receipt_s)
     numbers = plan(
@@ -109,12 +109,12 @@ def test_metric_math_has_the_numbers_as_terraform_writes_them(
 
 
 def test_the_endpoint_bounds_what_terraform_may_start() -> None:
-    """The plan's maximum is the most that is of use, not what was allowed."""
+    """The plan's maximum is the largest useful number, not the allowed one."""
     assert plan(ScalingPolicy(receipt_s=4, endpoint_receipts_per_s=10, max_tasks=50)).max_tasks == 2
 
 
 def test_json_and_tfvars_say_the_same() -> None:
-    """Every number of the JSON stands in the variable file."""
+    """Every number of the JSON is in the variable file."""
     runner = CliRunner()
     numbers = json.loads(runner.invoke(app, ["plan", "--receipt-s", "4", "--json"]).stdout)
     tfvars = runner.invoke(app, ["plan", "--receipt-s", "4", "--tfvars"]).stdout
@@ -127,14 +127,14 @@ def test_json_and_tfvars_say_the_same() -> None:
 
 
 def test_the_table_names_the_target() -> None:
-    """A person reads the target value and the fleet's bounds."""
+    """The table has the target value and the fleet's bounds."""
     shown = CliRunner().invoke(app, ["plan", "--receipt-s", "4", "--max-tasks", "7"]).stdout
-    assert "384 waiting messages a task" in shown
+    assert "384 waiting messages per task" in shown
     assert "0 to 7" in shown
 
 
 def test_an_input_that_cannot_work_ends_with_2_and_one_line() -> None:
-    """The command refuses what the policy refuses."""
+    """An input that the policy refuses is one line and exit code 2."""
     result = CliRunner().invoke(app, ["plan", "--busy-share", "2"])
     assert result.exit_code == 2
     assert result.stderr == "receipts scale: busy_share is 2; it must lie in [0.1, 1]\n"

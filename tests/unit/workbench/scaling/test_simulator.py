@@ -1,4 +1,4 @@
-"""The simulator against what is known: arithmetic, queueing theory and AWS's rules."""
+"""The simulator compared with arithmetic, queueing theory and AWS's rules."""
 
 import itertools
 import math
@@ -40,13 +40,13 @@ def steady(receipts_per_s: float, *, hours: float, seed: int = 1) -> list[float]
 
 
 def test_a_free_fleet_takes_exactly_the_time_of_a_receipt() -> None:
-    """Receipts that never meet each other take notification, fetch, invocation and store, and nothing else."""
+    """Receipts that do not compete take exactly notification, fetch, invocation and store."""
     run = simulate(PLAIN, [10.0 * n for n in range(50)], Fixed(tasks=1), length_s=600)
     assert run.result_s == pytest.approx([4.0] * 50)
 
 
 def test_a_full_fleet_drains_at_slots_over_time() -> None:
-    """Two tasks of 4 slots and 4 s a receipt do 2 receipts a second: 800 at once take 400 s."""
+    """Two tasks of 4 slots at 4 s per receipt do 2 receipts per second, so 800 take 400 s."""
     run = simulate(PLAIN, [0.0] * 800, Fixed(tasks=2), length_s=0)
     assert max(run.result_s) == pytest.approx(400)
     assert min(run.result_s) == pytest.approx(4)
@@ -54,7 +54,7 @@ def test_a_full_fleet_drains_at_slots_over_time() -> None:
 
 @pytest.mark.parametrize("variation", [0.0, 1.0])
 def test_one_slot_waits_as_queueing_theory_says(variation: float) -> None:
-    """A single server with random arrivals (M/G/1) waits as Pollaczek and Khinchine say: longer if its times vary."""
+    """The mean wait of a single server with random arrivals (M/G/1) follows the Pollaczek-Khinchine formula."""
     scenario = Scenario(
         worker=WorkerModel(slots=1, before_s=0, after_s=0, cpu_s_per_receipt=0),
         endpoint=EndpointModel(invoke_s=4, variation=variation),
@@ -66,7 +66,7 @@ def test_one_slot_waits_as_queueing_theory_says(variation: float) -> None:
 
 
 def test_in_flight_is_rate_times_time() -> None:
-    """Little's law holds between what is measured and what is experienced."""
+    """The measured messages in flight follow Little's law."""
     run = simulate(PLAIN, steady(3, hours=8), Fixed(tasks=5), length_s=8 * HOUR_S)
     inside = [minute.visible + minute.in_flight for minute in run.minutes]
     mean_s = sum(run.result_s) / len(run.result_s)
@@ -83,7 +83,7 @@ def test_in_flight_is_rate_times_time() -> None:
 def test_every_receipt_ends_once_and_the_fleet_stays_in_bounds(
     counts: list[int], name: str, min_tasks: int, protected: bool
 ) -> None:
-    """Whatever arrives under whichever policy: each upload has one result or is unfinished, and bounds hold."""
+    """For any uploads and policy, each upload has one result or is unfinished, and the bounds hold."""
     scenario = Scenario(
         worker=WorkerModel(slots=2, protected=protected),
         endpoint=EndpointModel(min_instances=1, concurrency=4, queue=2),
@@ -101,7 +101,7 @@ def test_every_receipt_ends_once_and_the_fleet_stays_in_bounds(
 
 
 def test_what_ends_after_the_horizon_is_unfinished() -> None:
-    """A hundred tasks in front of a single place are let in days later: those receipts count as not done."""
+    """Receipts that the endpoint would accept only days later count as unfinished."""
     scenario = Scenario(endpoint=EndpointModel(invoke_s=60, concurrency=1, queue=1, min_instances=1, max_instances=1))
     run = simulate(scenario, [0.0] * 3_000, Fixed(tasks=100), length_s=60)
     assert len(run.result_s) + run.unfinished == 3_000
@@ -110,14 +110,14 @@ def test_what_ends_after_the_horizon_is_unfinished() -> None:
 
 
 def test_a_run_lasts_until_its_last_minute_is_measured() -> None:
-    """A single receipt's task is seen in the minutes, although it is gone when the receipt is done."""
+    """The minutes include the task of a single receipt, although it is gone when the receipt is done."""
     run = simulate(PLAIN, [0.0], made(PLAIN), length_s=60)
     assert [minute.running for minute in run.minutes][-1] == 1
     assert run.minutes[-1].in_flight == run.minutes[-1].visible == 0
 
 
 def test_the_same_seed_gives_the_same_run() -> None:
-    """A simulation can be repeated to the last digit, and another seed gives another day."""
+    """A seed reproduces a run exactly, and another seed gives another run."""
     counts = counts_a_minute("burst", uploads=5_000)
 
     def run(seed: int) -> Run:
@@ -129,7 +129,7 @@ def test_the_same_seed_gives_the_same_run() -> None:
 
 
 def test_one_message_leaves_zero_and_an_empty_queue_goes_back() -> None:
-    """From zero a single receipt is done within the plan's promise; afterwards the fleet is gone again."""
+    """From zero, a single receipt is done within the plan's time; afterwards the fleet is at zero again."""
     run = simulate(PLAIN, [1_000.0], made(PLAIN), length_s=2 * HOUR_S)
     assert run.result_s[0] <= 60 + 60 + 60 + 15 + 4
     assert run.minutes[15].desired == 0
@@ -138,14 +138,14 @@ def test_one_message_leaves_zero_and_an_empty_queue_goes_back() -> None:
 
 
 def test_a_constant_load_settles() -> None:
-    """After the start the number of tasks changes hardly ever, although arrivals are random."""
+    """After the start the number of tasks rarely changes, although arrivals are random."""
     run = simulate(Scenario(), steady(11, hours=6), made(Scenario()), length_s=6 * HOUR_S)
     desired = [minute.desired for minute in run.minutes[60:]]
     assert sum(before != after for before, after in itertools.pairwise(desired)) <= 2
 
 
 def test_a_trickle_does_not_make_the_fleet_flap() -> None:
-    """At a receipt every 30 s most samples are empty: ours keeps its task, target tracking takes it away and back."""
+    """At a receipt every 30 s most samples are empty: our policy keeps its task, target tracking flaps."""
     uploads = steady(1 / 30, hours=6)
 
     def changes(name: str) -> int:
@@ -156,8 +156,8 @@ def test_a_trickle_does_not_make_the_fleet_flap() -> None:
     assert changes("target-tracking") > 20
 
 
-def test_cpu_does_not_see_a_queue_of_work_that_waits() -> None:
-    """Five times what one task can do leaves CPU at a third, so that CPU 70 % never starts a second task."""
+def test_cpu_does_not_show_a_backlog() -> None:
+    """Five times the capacity of one task leaves CPU at a third, so CPU 70 % never starts a second task."""
     scenario = Scenario()
     run = simulate(scenario, steady(40, hours=1), made(scenario, "cpu-70"), length_s=HOUR_S)
     assert max(minute.visible for minute in run.minutes) > 50_000
@@ -165,15 +165,15 @@ def test_cpu_does_not_see_a_queue_of_work_that_waits() -> None:
     assert {minute.desired for minute in run.minutes} == {1}
 
 
-def test_cpu_does_see_work_that_burns_it() -> None:
-    """Where each receipt burns a CPU second and a half, CPU 70 % does scale: the model is not rigged against it."""
+def test_cpu_scaling_works_for_cpu_bound_receipts() -> None:
+    """If each receipt takes 1.5 CPU seconds, CPU 70 % scales, so the model is not biased against it."""
     scenario = Scenario(worker=WorkerModel(cpu_s_per_receipt=1.5, vcpu=1))
     run = simulate(scenario, steady(2, hours=1), made(scenario, "cpu-70"), length_s=HOUR_S)
     assert max(minute.desired for minute in run.minutes) > 3
 
 
 def test_a_protected_task_is_not_stopped_while_it_works() -> None:
-    """With slots that are never all idle a scale-in finds nothing to take; draining ones go."""
+    """Protected tasks that are never idle survive a scale-in; unprotected ones drain."""
     uploads = [*([0.0] * 3_000), *steady(4, hours=3)]
 
     def task_hours(*, protected: bool) -> float:
@@ -184,7 +184,7 @@ def test_a_protected_task_is_not_stopped_while_it_works() -> None:
 
 
 def test_an_overloaded_endpoint_queues_then_throttles_then_grows() -> None:
-    """More slots than the endpoint has places and queue for are throttled, until its own scaling adds instances."""
+    """More invocations than places and queue are throttled until the endpoint adds instances."""
     endpoint = EndpointModel(concurrency=8, queue=8, min_instances=1, max_instances=4)
     scenario = Scenario(endpoint=endpoint)
     run = simulate(scenario, steady(8, hours=1), Fixed(tasks=4), length_s=HOUR_S)
@@ -197,7 +197,7 @@ def test_an_overloaded_endpoint_queues_then_throttles_then_grows() -> None:
 
 
 def test_a_sleeping_queue_wakes_late() -> None:
-    """Seven silent hours at zero tasks cost the next receipt up to 15 minutes more, unless the queue is kept awake."""
+    """After seven idle hours at zero tasks the next receipt waits up to 15 minutes more, unless metrics continue."""
 
     def first_result_s(*, kept_awake: bool) -> float:
         scenario = Scenario(queue_kept_awake=kept_awake)
@@ -218,7 +218,7 @@ def test_service_times_have_the_mean_and_spread_asked_for() -> None:
 @pytest.mark.parametrize("profile", sorted(PROFILES))
 @pytest.mark.parametrize("uploads", [1, 999, 123_457])
 def test_a_profile_has_exactly_the_uploads_asked_for(profile: str, uploads: int) -> None:
-    """Counts a minute add up, none is negative, and upload times lie in their minutes."""
+    """Counts per minute sum to the uploads, none is negative, and upload times lie in their minutes."""
     counts = counts_a_minute(profile, uploads=uploads)
     assert sum(counts) == uploads
     assert min(counts) >= 0
@@ -228,8 +228,8 @@ def test_a_profile_has_exactly_the_uploads_asked_for(profile: str, uploads: int)
     assert all(counts[int(time // 60)] for time in times[:: max(uploads // 500, 1)])
 
 
-def test_percentiles_count_what_never_ended_as_for_ever() -> None:
-    """With one receipt of ten missing the median is known and the worst is infinite."""
+def test_percentiles_count_unfinished_receipts_as_infinite() -> None:
+    """With one receipt of ten unfinished, the median is finite and the worst is infinite."""
     assert percentile([float(n) for n in range(1, 10)], 10, 0.5) == 5
     assert percentile([float(n) for n in range(1, 10)], 10, 0.95) == math.inf
 
@@ -245,8 +245,8 @@ def test_percentiles_count_what_never_ended_as_for_ever() -> None:
         (lambda: counts_a_minute("friday"), "profile is 'friday'; it must be one of constant, burst, daily, monday"),
     ],
 )
-def test_a_scenario_that_cannot_be_is_refused(make: Callable[[], object], message: str) -> None:
-    """Each bad number is named with its value."""
+def test_an_invalid_scenario_is_refused(make: Callable[[], object], message: str) -> None:
+    """The error names each invalid number with its value."""
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is compared below, brackets and all
         make()
     assert message in str(caught.value)

@@ -1,4 +1,4 @@
-"""What a check is: it looks at one thing of an installation and says how it is, or raises why it is not well."""
+"""The interface of a check: it examines one part of an installation and returns its state, or raises a `Fault`."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ Status = Literal["ok", "failed", "skipped"]
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What one check found."""
+    """The result of one check."""
 
     check: str
     status: Status
     detail: str
     cure: str | None = None
-    """What to do about it."""
+    """The fix for a failure."""
 
     def as_json(self) -> dict[str, Any]:
-        """Return the finding for programs."""
+        """Return the finding as a JSON object."""
         return {"check": self.check, "status": self.status, "detail": self.detail, "cure": self.cure}
 
 
 class Fault(Exception):
-    """A check failed."""
+    """A failed check, with what is wrong and its cure."""
 
     def __init__(self, detail: str, cure: str) -> None:
         super().__init__(detail)
@@ -39,12 +39,12 @@ class Fault(Exception):
 
 
 class Skipped(Exception):
-    """A check could not be made, for the reason that this says."""
+    """A check that cannot be made; the text says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patient:
-    """What is examined, and with what."""
+class Installation:
+    """The installation to examine, and the clients to examine it with."""
 
     settings: Settings
     clients: Clients
@@ -53,11 +53,11 @@ class Patient:
     specs: ResourceSpecs
 
 
-Check = Callable[[Patient], Awaitable[str]]
+Check = Callable[[Installation], Awaitable[str]]
 
 
 def demanded(settings: Settings, name: str) -> str:
-    """Return a setting, or raise the fault that it is missing."""
+    """Return a setting. Raises `Fault` if it is missing."""
     value = getattr(settings, name)
     if value is None:
         description = str(type(settings).model_fields[name].description)
@@ -66,14 +66,14 @@ def demanded(settings: Settings, name: str) -> str:
 
 
 def given(settings: Settings, name: str) -> str:
-    """Return a setting, or skip the check where it is missing, which another check says already."""
+    """Return a setting. Raises `Skipped` if it is missing, because another check reports that."""
     value = getattr(settings, name)
     if value is None:
         raise Skipped(f"needs {PREFIX}{name.upper()}")
     return str(value)
 
 
-async def queue_attributes(patient: Patient, url: str) -> dict[str, str]:
+async def queue_attributes(installation: Installation, url: str) -> dict[str, str]:
     """Return all attributes of a queue."""
-    answer = await patient.clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+    answer = await installation.clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
     return {str(name): value for name, value in answer["Attributes"].items()}

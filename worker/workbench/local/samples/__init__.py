@@ -1,6 +1,6 @@
-"""Sample receipts of invented shops, each with its truth: what a run without files of its own shows.
+"""Sample receipts of invented shops with their truth. `receipts local` reads them if it gets no files.
 
-The files are committed; `draw` made them and can make them anew.
+The files are committed. `draw` creates them again.
 """
 
 import json
@@ -18,5 +18,5 @@ def sample_files() -> list[Path]:
 
 
 def truth() -> dict[str, dict[str, Any]]:
-    """Return, by file name, what stands on each sample: a `Receipt` as JSON values, null where nothing is printed."""
+    """Return the contents of each sample by file name: a `Receipt` as JSON values, null if a field is not printed."""
     return cast("dict[str, dict[str, Any]]", json.loads((FILES / TRUTH_FILE).read_text(encoding="utf-8")))

@@ -1,4 +1,4 @@
-"""Receipts from the Americas: sales tax is added to the marked price in the north and hidden in it in Brazil."""
+"""Receipts from the Americas: sales tax is added to the marked price in the north and included in Brazil."""
 
 import datetime as dt
 from decimal import Decimal
@@ -11,7 +11,7 @@ from worker.workbench.local.samples.photo import Photo, Scan
 POINT = Numbers(thousands=",", decimal=".")
 COMMA = Numbers(thousands=".", decimal=",")
 
-# Description, quantity (with " lb" for what is weighed), unit price, and T where taxed: Ohio leaves food at home free.
+# Description, quantity (" lb" if weighed), unit price, and T if taxed: Ohio does not tax food for home use.
 GROCERIES = """
 BANANAS ORGANIC|2.41 lb|0.79|
 GALA APPLES|3.08 lb|1.69|
@@ -48,7 +48,7 @@ TOOTHPASTE|1|4.49|T
 
 
 def grocery() -> Sample:
-    """United States, a long one: a week's shopping with coupons, part of it taxed."""
+    """Return a long receipt from the United States: a week's shopping with coupons, partly taxed."""
     goods = [line.split("|") for line in GROCERIES.strip().splitlines()]
     items = tuple(
         item(name, price) if quantity == "1" else item(name, quantity=quantity.removesuffix(" lb"), unit_price=price)
@@ -107,7 +107,7 @@ def grocery() -> Sample:
 
 
 def diner() -> Sample:
-    """United States: a restaurant with a tip, photographed on the table."""
+    """Return a restaurant bill from the United States with a tip, photographed on the table."""
     items = (
         item("Chicken & Waffles", "18.50", quantity="1"),
         item("Patty Melt", "16.00", quantity="1"),
@@ -161,7 +161,7 @@ def diner() -> Sample:
 
 
 def cafe() -> Sample:
-    """Canada: two taxes added; photographed with the phone held sideways."""
+    """Return a receipt from Canada with two added taxes, photographed with the phone held sideways."""
     items = (
         item("FLAT WHITE", "5.25"),
         item("OAT LATTE LG", "6.50"),
@@ -223,7 +223,7 @@ def cafe() -> Sample:
 
 
 def hardware() -> Sample:
-    """Brazil: a consumer invoice (NFC-e) over a thousand reais, with a discount."""
+    """Return a consumer invoice (NFC-e) from Brazil over a thousand reais, with a discount."""
     items = (
         item("FURADEIRA IMPACTO 650W", quantity="1", unit_price="389.90", product_code="001042"),
         item("TINTA ACRILICA 18L BRANCO", quantity="2", unit_price="298.50", product_code="000317"),

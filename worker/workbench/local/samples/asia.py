@@ -1,4 +1,4 @@
-"""Receipts from Asia: service and goods taxes that are added, halves of one tax, amounts without cents."""
+"""Receipts from Asia: added service and goods taxes, a tax in two halves, amounts without cents."""
 
 import datetime as dt
 from decimal import Decimal
@@ -13,7 +13,7 @@ RUPIAH = Numbers(thousands=".", decimal=",", places=0)
 
 
 def kopitiam() -> Sample:
-    """Malaysia: service tax added, rounding that rounds nothing, cash and change."""
+    """Return a receipt from Malaysia: added service tax, a rounding of zero, cash and change."""
     items = (
         item("NASI LEMAK AYAM", quantity="2", unit_price="11.50"),
         item("MEE GORENG MAMAK", quantity="1", unit_price="9.00"),
@@ -80,7 +80,7 @@ def kopitiam() -> Sample:
 
 
 def courtyard() -> Sample:
-    """India: central and state tax, 2.5 % each, paid by UPI."""
+    """Return a receipt from India: central and state tax of 2.5 % each, paid by UPI."""
     items = (
         item("PANEER TIKKA", quantity="1", unit_price="320.00"),
         item("DAL MAKHANI", quantity="1", unit_price="260.00"),
@@ -142,7 +142,7 @@ def courtyard() -> Sample:
 
 
 def coffee() -> Sample:
-    """Indonesia: amounts without decimals, and the point between the thousands."""
+    """Return a receipt from Indonesia: amounts without decimals, with a point between the thousands."""
     items = (
         item("Kopi Susu Aren", "48000", quantity="2", unit_price="24000"),
         item("Pisang Goreng", "22000", quantity="1", unit_price="22000"),

@@ -1,4 +1,4 @@
-"""Receipts from Germany and Switzerland: the tax is inside the marked price and told by rate at the foot."""
+"""Receipts from Germany and Switzerland: the marked price includes the tax, which is listed by rate at the foot."""
 
 import datetime as dt
 from decimal import Decimal
@@ -13,7 +13,7 @@ SWISS = Numbers(thousands="'", decimal=".")
 
 
 def supermarket() -> Sample:
-    """Germany: the table of rates A and B, a bottle deposit, paid by card."""
+    """Return a receipt from Germany: a table of tax rates A and B, a bottle deposit, paid by card."""
     items = (
         item("VOLLMILCH 3,5% 1L", "2.58", quantity="2", unit_price="1.29"),
         item("BAUERNBROT 750G", "3.49"),
@@ -102,7 +102,7 @@ def supermarket() -> Sample:
 
 
 def electronics() -> Sample:
-    """Germany: over a thousand euros, photographed with a phone that stores HEIC."""
+    """Return a receipt from Germany over a thousand euros, photographed with a phone that stores HEIC."""
     items = (
         item("Notebook Aurin 14 16GB", quantity="1", unit_price="1149.00", product_code="208841"),
         item("USB-C Dock 8in1", quantity="1", unit_price="89.90", product_code="117320"),
@@ -166,7 +166,7 @@ def electronics() -> Sample:
 
 
 def stationer() -> Sample:
-    """Switzerland: apostrophes between the thousands, over a thousand francs in cash, and change."""
+    """Return a receipt from Switzerland: over a thousand francs with apostrophes, cash and change."""
     items = (
         item("Bürostuhl Ergo Lino", "649.00", quantity="1", unit_price="649.00"),
         item("Kopierpapier A4 2500 Bl", "119.50", quantity="5", unit_price="23.90"),

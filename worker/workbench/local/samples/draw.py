@@ -1,7 +1,7 @@
-"""Draw the sample receipts anew: `python -m worker.workbench.local.samples.draw [FOLDER]`.
+"""Draw the sample receipts: `python -m worker.workbench.local.samples.draw [FOLDER]`.
 
-Each picture is printed from the same data as its truth, so the two cannot differ. The drawing is seeded by the file's
-name and gives the same picture every time. It needs matplotlib (for its typefaces) and numpy, which a run does not.
+Picture and truth come from the same data, so they cannot differ. The file's name seeds the drawing, so the picture is
+the same every time. Drawing needs matplotlib (for its typefaces) and numpy; using the samples does not.
 """
 
 import json
@@ -39,9 +39,9 @@ SAMPLES: tuple[Callable[[], Sample], ...] = (
 
 EXIF_ORIENTATION = 0x0112
 TURN_RIGHT_TO_SEE = 6
-"""The EXIF orientation of pixels that a viewer turns a quarter clockwise."""
+"""The EXIF orientation for which viewers rotate the picture by 90 degrees clockwise."""
 DRAWN_AT = time.gmtime(0)
-"""The date a PDF carries, fixed so that drawing again changes nothing."""
+"""The date in the PDF, fixed so that the file is reproducible."""
 
 
 def picture(sample: Sample) -> Image.Image:
@@ -54,7 +54,7 @@ def picture(sample: Sample) -> Image.Image:
 
 
 def save(sample: Sample, folder: Path) -> Path:
-    """Write the sample's file in the format of its suffix and return its path."""
+    """Write the sample in the format of its file's suffix; return the path."""
     image, path, options = picture(sample), folder / sample.file, dict[str, Any]()
     if sample.turned:
         image = image.transpose(Image.Transpose.ROTATE_90)
@@ -70,23 +70,23 @@ def save(sample: Sample, folder: Path) -> Path:
         case ".pdf":
             image.convert("L").save(path, resolution=150, quality=80, creationDate=DRAWN_AT, modDate=DRAWN_AT)
         case suffix:
-            raise ValueError(f"{sample.file}: a sample is .jpg, .png, .heic or .pdf, not {suffix}")
+            raise ValueError(f"{sample.file}: a sample must be .jpg, .png, .heic or .pdf, not {suffix}")
     return path
 
 
 def truths() -> dict[str, dict[str, Any]]:
-    """Return the truth of every sample by its file's name, as JSON values."""
+    """Return the truth of every sample by file name, as JSON values."""
     drawn = (make() for make in SAMPLES)
     return {sample.file: sample.receipt.model_dump(mode="json") for sample in drawn}
 
 
 def write_truth(truth: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    """Write the truth as a JSON file that people can read too."""
+    """Write the truth as an indented JSON file."""
     path.write_text(json.dumps(truth, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def main(folder: Path = FILES) -> None:
-    """Draw every sample into the folder, with the truth beside them."""
+    """Draw every sample into the folder, with the truth."""
     folder.mkdir(parents=True, exist_ok=True)
     for make in SAMPLES:
         path = save(make(), folder)

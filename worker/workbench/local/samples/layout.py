@@ -1,4 +1,4 @@
-"""What the shops have in common: how a sample is described, how lines are set, how numbers are written."""
+"""Common parts of the samples: their description, the setting of lines, the format of numbers."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,37 +13,37 @@ CENT = Decimal("0.01")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One sample: the truth, what is printed from it, and how that came to be a file."""
+    """One sample: its truth, the printed roll, and how the roll became a file."""
 
     file: str
-    """The file's name; its suffix says the format."""
+    """The file's name; its suffix is the format."""
     receipt: Receipt
     roll: Roll
     taken: Scan | Photo | None = None
-    """None: an electronic receipt, which was never on paper."""
+    """The scan or photo; None for an electronic receipt."""
     turned: bool = False
-    """The camera was held sideways: the pixels are stored turned, and EXIF orientation 6 says so."""
+    """Whether the pixels are stored sideways, with EXIF orientation 6."""
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """How a country writes amounts."""
+    """A country's format of amounts."""
 
     thousands: str
     decimal: str
     places: int = 2
 
     def __call__(self, amount: Decimal | None) -> str:
-        """Write an amount, which must be known."""
+        """Return the amount as text. Raises ValueError for None."""
         if amount is None:
-            raise ValueError("an amount that is not known cannot be printed")
+            raise ValueError("an unknown amount cannot be printed")
         text = f"{amount:,.{self.places}f}"
         return text.translate({ord(","): self.thousands, ord("."): self.decimal})
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Sets lines on paper of so many columns."""
+    """A sheet of paper with `columns` columns, on which lines are set."""
 
     columns: int
 
@@ -64,17 +64,17 @@ class Sheet:
         return [Line(tuple(Cell(*cell) for cell in cells), bold=bold)]
 
     def rule(self, mark: str = "-") -> list[Line]:
-        """Set a line of one mark from edge to edge."""
+        """Set a line that repeats one mark from edge to edge."""
         return self.left(mark * self.columns)
 
 
 def gap(size: float = 0.6) -> list[Line]:
-    """Leave some paper blank."""
+    """Set a blank line."""
     return [Line(size=size)]
 
 
 def stroke() -> list[Line]:
-    """Draw a line from edge to edge."""
+    """Set a ruled line from edge to edge."""
     return [Line(size=0.6, stroke=True)]
 
 
@@ -86,7 +86,7 @@ def bars(code: str) -> list[Line]:
 def item(
     description: str, amount: str = "", *, quantity: str = "", unit_price: str = "", product_code: str = ""
 ) -> Item:
-    """Describe one line of goods; without an amount it is quantity times unit price, to the cent."""
+    """Return one item. The default amount is quantity times unit price, rounded to the cent."""
     return Item(
         description=description,
         quantity=Decimal(quantity) if quantity else None,
@@ -97,12 +97,12 @@ def item(
 
 
 def sum_of(items: Iterable[Item]) -> Decimal:
-    """Add up the lines' amounts."""
+    """Return the sum of the items' amounts."""
     return sum((line.amount for line in items if line.amount is not None), Decimal(0))
 
 
 def cents(amount: Decimal) -> Decimal:
-    """Round to the cent, half up, as tills do."""
+    """Return the amount rounded to the cent, half up, as tills do."""
     return amount.quantize(CENT, ROUND_HALF_UP)
 
 
@@ -112,7 +112,7 @@ def tax_on(description: str, rate: str, net: Decimal) -> Tax:
 
 
 def tax_beside(description: str, rate: str, net: Decimal) -> Tax:
-    """Return the tax that is added to a net amount which does not stand beside it."""
+    """Return the tax that is added to a net amount, without the net amount."""
     return tax_on(description, rate, net).model_copy(update={"net": None})
 
 

@@ -1,7 +1,7 @@
-"""A till roll on paper: lines of text drawn dot by dot, as a receipt printer draws them.
+"""A till roll on paper: lines of text drawn in dots, like a receipt printer.
 
-A thermal print head has 8 dots a millimetre, and its usual letter is 12 dots wide and 24 high. The text is drawn in
-those dots, without grey, then enlarged the way a scanner sees it: soft edges, uneven ink, paper with a grain.
+A thermal print head has 8 dots per millimetre, and a normal letter is 12 dots wide and 24 high. The text is drawn in
+black dots, then enlarged as a scanner sees it: with soft edges, uneven ink and grainy paper.
 """
 
 from dataclasses import dataclass
@@ -19,21 +19,21 @@ Anchor: TypeAlias = Literal["l", "m", "r"]
 Colour: TypeAlias = tuple[int, int, int]
 
 LETTER_DOTS = 12
-"""Width of one column in dots."""
+"""Width of one column, dots."""
 LINE_DOTS = 30
-"""Height of a line of normal letters in dots."""
+"""Height of a line of normal letters, dots."""
 FONT_PX = 24
-"""The letter's height; DejaVu Sans Mono is wider than 12 dots at this size, so the drawing is squeezed."""
+"""Height of a letter. DejaVu Sans Mono is wider than 12 dots at this size, so the drawing is compressed."""
 MARGIN_COLUMNS = 2.5
-"""Blank paper on each side."""
+"""Blank margin on each side."""
 
 FACES = {"mono": "DejaVuSansMono", "sans": "DejaVuSans", "serif": "DejaVuSerif"}
-"""The typefaces, which matplotlib brings along."""
+"""The typefaces, which come with matplotlib."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A piece of text, held at a column by its left end, its middle or its right end."""
+    """A piece of text, anchored at a column by its left end, middle or right end."""
 
     column: float
     text: str
@@ -46,34 +46,34 @@ class Line:
 
     cells: tuple[Cell, ...] = ()
     size: float = 1.0
-    """Height of the letters, where 1 is normal."""
+    """Height of the letters; 1 is normal."""
     bold: bool = False
     face: str | None = None
-    """A typeface of FACES; None takes the roll's own."""
+    """A typeface of FACES; None uses the roll's."""
     bars: str = ""
     stroke: bool = False
 
     @property
     def dots(self) -> int:
-        """The height of the line in dots."""
+        """Height of the line, dots."""
         return 84 if self.bars else round(LINE_DOTS * self.size)
 
 
 @dataclass(frozen=True, slots=True)
 class Roll:
-    """What is printed, and how the printer and its paper look."""
+    """The printed lines, and the look of printer and paper."""
 
     lines: tuple[Line, ...]
     columns: int
     face: str = "mono"
     scale: float = 1.25
-    """Pixels a dot in the finished picture."""
+    """Pixels per dot in the finished picture."""
     thermal: bool = True
-    """Dots are black or not; otherwise edges are smooth, as from a laser printer or on a screen."""
+    """Whether dots are only black or white; otherwise edges are smooth, as from a laser printer or on a screen."""
     ink: Colour = (48, 46, 54)
     paper: Colour = (246, 245, 241)
     grain: float = 1.6
-    """Standard deviation of the paper's grain in grey levels; 0 is a picture that never was on paper."""
+    """Standard deviation of the paper's grain, grey levels; 0 for a picture that was never on paper."""
 
 
 @cache
@@ -84,13 +84,13 @@ def font(face: str, size_px: float, *, bold: bool) -> ImageFont.FreeTypeFont:
 
 
 def clouds(rng: np.random.Generator, width: int, height: int, *, cell_px: int) -> NDArray[np.float64]:
-    """Return smooth noise between 0 and 1 whose patches are about `cell_px` wide, as an array of height x width."""
+    """Return smooth noise in [0, 1] with patches about `cell_px` wide, shape height x width."""
     coarse = rng.random((height // cell_px + 2, width // cell_px + 2)).astype(np.float32)
     return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC), dtype=np.float64)
 
 
 def draw(roll: Roll, rng: np.random.Generator) -> Image.Image:
-    """Print the roll: an RGB picture of the whole strip of paper, seen flat."""
+    """Return an RGB picture of the printed roll, seen flat."""
     dots = _dots(roll)
     size = (round(dots.width * roll.scale), round(dots.height * roll.scale))
     ink = (
@@ -107,7 +107,7 @@ def draw(roll: Roll, rng: np.random.Generator) -> Image.Image:
 
 
 def _dots(roll: Roll) -> Image.Image:
-    """Draw the ink alone: 255 where there is some, one pixel a dot."""
+    """Return the ink, one pixel per dot: 255 where there is ink, else 0."""
     column_px = font("mono", FONT_PX, bold=False).getlength("0")
     width_px = (roll.columns + 2 * MARGIN_COLUMNS) * column_px
     canvas = Image.new("L", (round(width_px), sum(line.dots for line in roll.lines) + 4 * LINE_DOTS), 0)
@@ -129,7 +129,7 @@ def _dots(roll: Roll) -> Image.Image:
 
 
 def _bars(pen: ImageDraw.ImageDraw, code: str, *, middle_px: float, top_px: int) -> None:
-    """Draw the likeness of a bar code; its bars follow the code, but no scanner reads them."""
+    """Draw an imitation of a bar code. Its bars depend on the code, but no scanner can read them."""
     rng = np.random.default_rng(crc32(code.encode()))
     widths = rng.integers(1, 4, size=len(code) * 6) * 2.5
     x = middle_px - widths.sum() / 2

@@ -1,4 +1,4 @@
-"""How a strip of paper comes to be a file: laid on a scanner, or photographed on a table by somebody in a hurry."""
+"""Scans and photographs of a strip of paper."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -12,7 +12,7 @@ from worker.workbench.local.samples.paper import Colour, clouds
 Point: TypeAlias = tuple[float, float]
 
 MESH_PX = 25
-"""The picture is bent in squares of this size."""
+"""Size of the squares in which the picture is distorted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Scan:
     """A flat-bed scan."""
 
     turn_deg: float = 0.0
-    """How crooked the paper lies, counter-clockwise."""
+    """Rotation of the paper, counter-clockwise."""
     border_px: int = 24
     lid: Colour = (228, 229, 230)
 
@@ -31,17 +31,17 @@ class Photo:
 
     size: tuple[int, int]
     corners: tuple[Point, Point, Point, Point]
-    """Where the paper's corners are: top left, top right, bottom right, bottom left."""
+    """Positions of the paper's corners: top left, top right, bottom right, bottom left."""
     table: Colour
     wave: float = 0.006
-    """How far the paper's curl moves a line sideways, in widths of the paper."""
+    """Sideways displacement of a line by the paper's curl, in widths of the paper."""
     shadow: float = 0.28
-    """How much darker it is in the shadow of hand and phone."""
+    """Darkening in the shadow of hand and phone, 0 to 1."""
     blur_px: float = 0.7
 
 
 def scanned(paper: Image.Image, scan: Scan) -> Image.Image:
-    """Lay the paper on the scanner's glass."""
+    """Return a scan of the paper."""
     width, height = paper.size
     glass = Image.new("RGB", (width + 2 * scan.border_px, height + 2 * scan.border_px), scan.lid)
     edge = Image.new("L", glass.size, 0)
@@ -54,7 +54,7 @@ def scanned(paper: Image.Image, scan: Scan) -> Image.Image:
 
 
 def photographed(paper: Image.Image, photo: Photo, rng: np.random.Generator) -> Image.Image:
-    """Lay the paper on a table and take its picture: perspective, curl, shadow, falling light, blur and noise."""
+    """Return a photo of the paper on a table, with perspective, curl, shadow, uneven light, blur and noise."""
     width, height = photo.size
     corners = [(x * width, y * height) for x, y in photo.corners]
     mesh = _mesh(photo, corners, paper.size)
@@ -77,7 +77,7 @@ def photographed(paper: Image.Image, photo: Photo, rng: np.random.Generator) -> 
 def _mesh(
     photo: Photo, corners: list[Point], paper: tuple[int, int]
 ) -> list[tuple[tuple[int, int, int, int], tuple[float, ...]]]:
-    """Return, for each square of the photograph, the four points of the paper seen there (Pillow's MESH)."""
+    """Return the four points of the paper seen in each square of the photo (Pillow's MESH)."""
     width, height = photo.size
     xs = np.append(np.arange(0, width, MESH_PX), width)
     ys = np.append(np.arange(0, height, MESH_PX), height)
@@ -96,7 +96,7 @@ def _mesh(
 
 
 def _homography(corners: list[Point], paper: tuple[int, int]) -> NDArray[np.float64]:
-    """Return the projection that takes the paper's corners in the photograph to those of the flat paper."""
+    """Return the projection from the paper's corners in the photo to those of the flat paper, shape 3 x 3."""
     width, height = paper
     rows, values = [], []
     for (x, y), (u, v) in zip(corners, [(0, 0), (width, 0), (width, height), (0, height)], strict=True):
@@ -106,7 +106,7 @@ def _homography(corners: list[Point], paper: tuple[int, int]) -> NDArray[np.floa
 
 
 def _table(photo: Photo, rng: np.random.Generator) -> Image.Image:
-    """Return a table top: long grain in its colour."""
+    """Return a table top with wood grain in the photo's colour."""
     width, height = photo.size
     grain = clouds(rng, height, width, cell_px=9).T * 0.35 + clouds(rng, width, height, cell_px=160) * 0.65
     fibres = np.repeat(rng.normal(0, 0.035, (height // 3 + 1, 1)), 3, axis=0)[:height]
@@ -115,7 +115,7 @@ def _table(photo: Photo, rng: np.random.Generator) -> Image.Image:
 
 
 def _light(photo: Photo, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return the light on each pixel: darker to the corners, a soft-edged shadow across, the waves of the paper."""
+    """Return the light on each pixel, shape height x width: darker corners, a soft shadow, the waves of the paper."""
     width, height = photo.size
     y, x = np.mgrid[0:height, 0:width]
     u, v = x / width, y / height

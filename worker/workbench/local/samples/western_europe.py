@@ -1,4 +1,4 @@
-"""Receipts from Britain, France and Spain: value added tax is inside the marked price, at several rates."""
+"""Receipts from Britain, France and Spain: the marked price includes value added tax, at several rates."""
 
 import datetime as dt
 from decimal import Decimal
@@ -14,7 +14,7 @@ FRENCH = Numbers(thousands=" ", decimal=",")
 
 
 def chemist() -> Sample:
-    """United Kingdom: zero and standard rate, an offer taken off, paid in cash with change."""
+    """Return a receipt from the United Kingdom: zero and standard rate, a discount, cash with change."""
     items = (
         item("SUN LOTION SPF30", "9.50"),
         item("TOOTHBRUSH MED", "3.25"),
@@ -85,7 +85,7 @@ def chemist() -> Sample:
 
 
 def bistro() -> Sample:
-    """France: a restaurant bill with two rates, saved on the phone as a PNG."""
+    """Return a restaurant bill from France with two rates, saved on the phone as a PNG."""
     items = (
         item("Soupe de poisson", "19.00", quantity="2", unit_price="9.50"),
         item("Moules marinières", "16.50", quantity="1", unit_price="16.50"),
@@ -152,7 +152,7 @@ def bistro() -> Sample:
 
 
 def bookshop() -> Sample:
-    """Spain: a simplified invoice sent as PDF, books at the low rate."""
+    """Return a simplified invoice from Spain, sent as PDF, with books at the reduced rate."""
     items = (
         item("El faro de las mareas", quantity="1", unit_price="19.90"),
         item("Cuentos del olivar", quantity="2", unit_price="12.50"),

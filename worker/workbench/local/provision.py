@@ -1,6 +1,6 @@
-"""Makes what `worker.aws.resources` defines, with the ordinary clients: on an emulator, or on AWS for a test.
+"""Provisioning: creates the resources that `worker.aws.resources` defines, on an emulator or on AWS for a test.
 
-Making it again changes nothing; what is there but differs is brought to the specs where AWS allows it.
+It is idempotent. Existing resources that differ are changed to match the specs as far as AWS allows.
 """
 
 import json
@@ -31,8 +31,8 @@ TABLE_WAIT_S = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Resources:
-    """What was made, as the worker's settings name it."""
+class Provisioned:
+    """The provisioned resources, by the names that the worker's settings use."""
 
     bucket: str
     queue_url: str
@@ -40,16 +40,16 @@ class Resources:
     table: str
 
 
-async def make(clients: "Clients", specs: ResourceSpecs, *, account: str, region: str) -> Resources:
-    """Make bucket, queues and table in `account` and `region`, and return their names and addresses."""
+async def make(clients: "Clients", specs: ResourceSpecs, *, account: str, region: str) -> Provisioned:
+    """Create bucket, queues and table in `account` and `region`; return their names and addresses."""
     queue_arn = f"arn:aws:sqs:{region}:{account}:{specs.queue.name}"
     bucket_arn = f"arn:aws:s3:::{specs.bucket.name}"
     policy = queue_policy(queue_arn=queue_arn, bucket_arn=bucket_arn, account_id=account)
     queue_url, dead_letter_url = await _queues(clients.sqs, specs.queue, policy=policy)
     await _table(clients.dynamodb, specs.table)
-    # Last, because S3 sends a test event to a queue that must exist and let it in.
+    # The bucket is last, because S3 sends a test event to the queue, which must exist and accept it.
     await _bucket(clients.s3, specs.bucket, queue_arn=queue_arn, region=region)
-    return Resources(
+    return Provisioned(
         bucket=specs.bucket.name,
         queue_url=queue_url,
         dead_letter_url=dead_letter_url,
@@ -66,24 +66,24 @@ async def _queues(sqs: "SQSClient", queue: QueueSpec, *, policy: dict[str, Any])
 
 
 async def _queue(sqs: "SQSClient", name: str, attributes: dict[str, str]) -> str:
-    """Make a queue, or give one that is there these attributes: CreateQueue refuses to change them."""
+    """Create a queue, or set the attributes of an existing one, which CreateQueue refuses to change."""
     try:
-        url = _here(sqs, (await sqs.get_queue_url(QueueName=name))["QueueUrl"])
+        url = _current_address(sqs, (await sqs.get_queue_url(QueueName=name))["QueueUrl"])
     except ClientError as error:
         if "NonExistentQueue" not in error.response["Error"]["Code"]:
             raise
-        return (await sqs.create_queue(QueueName=name, Attributes=_plain(attributes)))["QueueUrl"]
-    await sqs.set_queue_attributes(QueueUrl=url, Attributes=_plain(attributes))
+        return (await sqs.create_queue(QueueName=name, Attributes=_untyped(attributes)))["QueueUrl"]
+    await sqs.set_queue_attributes(QueueUrl=url, Attributes=_untyped(attributes))
     return url
 
 
-def _here(sqs: "SQSClient", url: str) -> str:
-    """Return a kept queue's address as it is now: an emulator's state has the port that it was made on."""
+def _current_address(sqs: "SQSClient", url: str) -> str:
+    """Return a queue's URL with the client's address: an emulator's saved state has the port of the earlier run."""
     return str(URL(sqs.meta.endpoint_url).with_path(URL(url).path))
 
 
-def _plain(attributes: dict[str, str]) -> Any:
-    """Return `attributes` as the client's stubs want them: with literal names, which a dict cannot promise."""
+def _untyped(attributes: dict[str, str]) -> Any:
+    """Return `attributes` without a type: the client's stubs demand literal names, which a dict cannot guarantee."""
     return attributes
 
 
@@ -91,7 +91,7 @@ async def _table(dynamodb: "DynamoDBClient", table: TableSpec) -> None:
     try:
         await dynamodb.create_table(**table.create_table_arguments())
     except dynamodb.exceptions.ResourceInUseException:
-        pass  # it is there already
+        pass  # it exists already
     else:
         waiter = dynamodb.get_waiter("table_exists")
         await waiter.wait(TableName=table.name, WaiterConfig={"Delay": TABLE_WAIT_S, "MaxAttempts": 60})
@@ -107,7 +107,7 @@ async def _bucket(s3: "S3Client", bucket: BucketSpec, *, queue_arn: str, region:
     try:
         await s3.create_bucket(Bucket=bucket.name, **_location(region))
     except (s3.exceptions.BucketAlreadyOwnedByYou, s3.exceptions.BucketAlreadyExists):
-        await s3.head_bucket(Bucket=bucket.name)  # raises where it is somebody else's
+        await s3.head_bucket(Bucket=bucket.name)  # raises if it belongs to another account
     await s3.put_bucket_versioning(
         Bucket=bucket.name,
         VersioningConfiguration={"Status": "Enabled" if bucket.versioned else "Suspended"},
@@ -128,7 +128,7 @@ async def _bucket(s3: "S3Client", bucket: BucketSpec, *, queue_arn: str, region:
 
 
 def _location(region: str) -> Any:
-    """Return CreateBucket's location: the first region of AWS has none.
+    """Return CreateBucket's location argument, which us-east-1 must not have.
 
     Source: docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html.
     """
