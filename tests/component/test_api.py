@@ -349,7 +349,7 @@ async def _correct(api: Client, which: Record, corrections: dict[str, Any]) -> A
 
 async def test_what_does_not_add_up_is_seen_anew_after_a_correction(aws: Aws, api: Client) -> None:
     """A right correction takes its mark away, a wrong one brings one, and what the reading lacked stays told."""
-    left_out = CheckResult(name="fields_left_out", message="Not read whole: tip.", weight=0.25)
+    left_out = CheckResult(name="fields_left_out", message="Read incompletely: tip.", weight=0.25)
     wrong = record(1, said=receipt(1, total=Decimal(0)), status="needs_review")
     await put(aws, [wrong.checked(today=dt.date(2026, 11, 2)).model_copy(update={"checks": (left_out,)})])
     for total, names in (("1.00", ["fields_left_out"]), ("7.77", ["fields_left_out", "items_against_total"])):

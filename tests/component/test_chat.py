@@ -1,4 +1,4 @@
-"""The protocol `chat` in a worker: the one repair round, what it costs, and what is left where it does not help."""
+"""The `chat` protocol in a worker: the single repair request, its cost, and the result if it does not help."""
 
 import json
 from collections.abc import Callable
@@ -39,20 +39,16 @@ def read(aws: Aws, fast: dict[str, Any]) -> Callable[[], Any]:
     return one
 
 
-async def test_an_answer_that_is_no_receipt_is_asked_for_once_more(
-    read: Callable[[], Any], endpoint: FakeEndpoint
-) -> None:
-    """The second answer is stored, with the calls and the tokens of both."""
+async def test_an_unusable_answer_is_requested_once_more(read: Callable[[], Any], endpoint: FakeEndpoint) -> None:
+    """The second answer is stored, with the calls and tokens of both."""
     endpoint.answer = lambda body: completion(GOOD if asked_again(body) else "I see a receipt.")
     found = await read()
     assert (found.status, found.receipt.total, found.attempts) == ("extracted", Decimal("3.50"), 2)
     assert found.model.usage == {"prompt_tokens": 1800, "completion_tokens": 100}
 
 
-async def test_a_second_question_that_is_refused_does_not_cost_the_first_answer(
-    read: Callable[[], Any], endpoint: FakeEndpoint
-) -> None:
-    """The longer conversation may not fit the model's context: what was read is kept, for a person to look at."""
+async def test_a_refused_repair_keeps_the_first_answer(read: Callable[[], Any], endpoint: FakeEndpoint) -> None:
+    """If the endpoint refuses the repair request, the valid fields of the first answer are kept for a review."""
     endpoint.answer = lambda _: completion(HALF)
     endpoint.fault_for = lambda body: "ModelError:400" if asked_again(body) else None
     found = await read()

@@ -1,4 +1,4 @@
-"""The ordinary sagemaker-runtime client takes the front's answers and errors for SageMaker's."""
+"""The local SageMaker front: a standard sagemaker-runtime client sees SageMaker's answers and errors."""
 
 import asyncio
 import io
@@ -48,8 +48,8 @@ async def _fails(client: "SageMakerRuntimeClient", *, name: str = "receipts", bo
     return caught.value.response
 
 
-async def test_an_answer_comes_back_whole(client: "SageMakerRuntimeClient", container: Container) -> None:
-    """Body, content type and variant arrive; the container saw the picture's bytes and the call's own headers."""
+async def test_an_answer_arrives_complete(client: "SageMakerRuntimeClient", container: Container) -> None:
+    """Body, content type and variant arrive, and the container gets the picture's bytes and the call's headers."""
     answer = await client.invoke_endpoint(
         EndpointName="receipts", Body=b"\xff\xd8", ContentType="image/jpeg", CustomAttributes="trace=1"
     )
@@ -64,21 +64,21 @@ async def test_an_answer_comes_back_whole(client: "SageMakerRuntimeClient", cont
 
 
 async def test_an_unknown_endpoint_is_a_validation_error(client: "SageMakerRuntimeClient") -> None:
-    """SageMaker answers 400 and names endpoint and account."""
-    response = await _fails(client, name="nobody")
+    """The answer is 400 and names endpoint and account."""
+    response = await _fails(client, name="unknown")
     assert response["Error"]["Code"] == "ValidationError"
-    assert response["Error"]["Message"] == f"Endpoint nobody of account {ACCOUNT} not found."
+    assert response["Error"]["Message"] == f"Endpoint unknown of account {ACCOUNT} not found."
     assert response["ResponseMetadata"]["HTTPStatusCode"] == 400
 
 
 async def test_an_unknown_variant_is_a_validation_error(client: "SageMakerRuntimeClient") -> None:
-    """A target variant that the endpoint has not is refused."""
+    """A target variant that the endpoint does not have is refused."""
     response = await _fails(client, TargetVariant="Green")
     assert response["Error"]["Code"] == "ValidationError"
 
 
 async def test_a_body_above_the_limit_is_refused(client: "SageMakerRuntimeClient", container: Container) -> None:
-    """A body of the limit goes through; one byte more is HTTP 413, and the container never sees it."""
+    """A body of exactly the limit passes; one more byte gives HTTP 413, and the container does not get it."""
     await client.invoke_endpoint(EndpointName="receipts", Body=io.BytesIO(bytes(BODY_LIMIT)))
     response = await _fails(client, body=bytes(BODY_LIMIT + 1))
     assert response["Error"]["Code"] == "413"
@@ -89,7 +89,7 @@ async def test_a_body_above_the_limit_is_refused(client: "SageMakerRuntimeClient
 async def test_a_container_that_takes_too_long_is_a_model_error_of_status_0(
     client: "SageMakerRuntimeClient", container: Container
 ) -> None:
-    """After the limit (60 s, here half a second) SageMaker answers ModelError with OriginalStatusCode 0."""
+    """After the limit (60 s, here half a second) the answer is ModelError with OriginalStatusCode 0."""
     forever = asyncio.Event()
 
     async def hang(_request: web.Request) -> web.Response:
@@ -108,7 +108,7 @@ async def test_a_container_that_takes_too_long_is_a_model_error_of_status_0(
 async def test_an_error_of_the_container_is_a_model_error(
     client: "SageMakerRuntimeClient", container: Container, status: int
 ) -> None:
-    """Whatever the container says comes as ModelError 424 with its status and words."""
+    """An error of the container becomes ModelError 424 with its status and text."""
 
     async def fail(_request: web.Request) -> web.Response:
         return web.Response(status=status, text="no")
@@ -124,7 +124,7 @@ async def test_an_error_of_the_container_is_a_model_error(
 async def test_calls_above_the_capacity_are_throttled(
     client: "SageMakerRuntimeClient", container: Container, front: Front
 ) -> None:
-    """With a capacity of 2 the third call is ThrottlingException with HTTP 400; it goes through when one is done."""
+    """With a capacity of 2, the third call gets ThrottlingException with HTTP 400, and passes once another is done."""
     inside, leave = asyncio.Semaphore(0), asyncio.Event()
 
     async def wait(_request: web.Request) -> web.Response:
@@ -150,7 +150,7 @@ async def test_calls_above_the_capacity_are_throttled(
 
 
 async def test_a_container_that_is_gone_makes_the_service_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing listens behind the front, the client sees 503 ServiceUnavailable."""
+    """If no container listens behind the front, the client gets 503 ServiceUnavailable."""
     async with Front(
         endpoint="receipts", container_url="http://127.0.0.1:9", account=ACCOUNT, region=environment.REGION
     ) as front:

@@ -1,4 +1,4 @@
-"""The odd files beside the project, given to a worker."""
+"""Odd files from outside the repository, processed by a worker."""
 
 import json
 from pathlib import Path
@@ -16,8 +16,8 @@ ODD = Path(__file__).parents[2] / ".." / "shared" / "receipts" / "odd"
 @CONCURRENT
 @pytest.mark.shared
 @pytest.mark.skipif(not ODD.exists(), reason="the odd files are not here")
-async def test_odd_files_end_as_they_should(aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]) -> None:
-    """Each odd file becomes a record: read where it can be, else rejected with a reason; the worker goes on."""
+async def test_odd_files_become_records(aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]) -> None:
+    """Each odd file becomes a record, either extracted or rejected with a reason, and the worker continues."""
     expected = [json.loads(line) for line in (ODD / "expect.jsonl").read_text().splitlines()]
     async with working(fast, decoders=2):
         for wanted in expected:

@@ -34,7 +34,7 @@ TILL = (
 
 
 def picture(rows: tuple[tuple[str, str], ...] = TILL, *, form: str = "PNG") -> bytes:
-    """Draw a receipt: words left, amounts right."""
+    """Return a drawn receipt: words on the left, amounts on the right."""
     page = Image.new("RGB", (480, 60 + 44 * len(rows)), "white")
     pen, font = ImageDraw.Draw(page), ImageFont.load_default(28)
     for number, (left, right) in enumerate(rows):
@@ -53,14 +53,14 @@ async def client() -> AsyncIterator[Client]:
         yield client
 
 
-async def test_ready_is_said_once_the_networks_run(client: Client) -> None:
-    """A ping is answered 503 while the reader starts (see the fixture) and 200 from then on."""
+async def test_ping_succeeds_once_the_networks_run(client: Client) -> None:
+    """A ping returns 503 while the reader starts (see the fixture) and 200 afterwards."""
     assert (await client.get("/ping")).status == 200
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF"])
 async def test_picture_bytes_become_a_reading(client: Client, form: str) -> None:
-    """Whatever the format, the total of a drawn receipt is read from the picture's bytes."""
+    """The total of a drawn receipt is read from a picture in any format."""
     answer = await client.post(
         "/invocations", data=picture(form=form), headers={"Content-Type": f"image/{form.lower()}"}
     )
@@ -69,7 +69,7 @@ async def test_picture_bytes_become_a_reading(client: Client, form: str) -> None
 
 
 async def test_pages_are_one_receipt(client: Client) -> None:
-    """A name on the first page and a total on the second belong together."""
+    """A name on the first page and a total on the second are in one reading."""
     pages = [base64.b64encode(picture(part)).decode() for part in (TILL[:3], TILL[3:])]
     answer = await client.post("/invocations", json={"images": pages})
     receipt = Reading.model_validate(await answer.json()).receipt
@@ -91,10 +91,10 @@ async def test_pages_are_one_receipt(client: Client) -> None:
         (bytes(33 * 1024 * 1024), "image/jpeg", 413),
     ],
 )
-async def test_what_cannot_be_read_is_refused_with_a_sentence(
+async def test_an_unreadable_request_gets_an_error_message(
     client: Client, body: bytes, media_type: str, status: int
 ) -> None:
-    """A bad request gets its status and a JSON error, and the next one is read as ever."""
+    """A bad request gets a status and a JSON error, and the next request is read normally."""
     answer = await client.post("/invocations", data=io.BytesIO(body), headers={"Content-Type": media_type})
     assert answer.status == status
     assert (await answer.json())["error"]
@@ -102,14 +102,14 @@ async def test_what_cannot_be_read_is_refused_with_a_sentence(
 
 
 async def test_more_calls_than_can_wait_are_refused(client: Client) -> None:
-    """With room for 3, the others of 8 calls at once are told to come back, and none of the 3 is lost."""
+    """If 3 of 8 concurrent calls may wait, the other 5 get 503, and the 3 are answered."""
     calls = (client.post("/invocations", data=picture(), headers={"Content-Type": "image/png"}) for _ in range(8))
     statuses = sorted([answer.status for answer in await asyncio.gather(*calls)])
     assert statuses == [200] * 3 + [503] * 5
 
 
 async def test_a_killed_process_is_replaced(client: Client) -> None:
-    """The call that dies with its process gets 503; the pool comes back by itself and reads again."""
+    """A call whose process is killed gets 503, and the pool restarts and reads again."""
     headers = {"Content-Type": "image/png"}
     call = asyncio.create_task(client.post("/invocations", data=picture(), headers=headers))
     executor = client.app[POOL]._executor
@@ -123,7 +123,7 @@ async def test_a_killed_process_is_replaced(client: Client) -> None:
 
 
 async def test_the_process_serves_and_ends_cleanly() -> None:
-    """Started as SageMaker starts it, it answers on its port; SIGTERM ends it with 0 and leaves no process behind."""
+    """The server answers on its port, and SIGTERM ends it with exit code 0 and without child processes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -149,7 +149,7 @@ async def test_the_process_serves_and_ends_cleanly() -> None:
 
 
 async def _ready(session: ClientSession, url: str) -> bool:
-    """Ask once, and when the answer is no, give the server a moment."""
+    """Return whether a ping succeeds; after a failure, wait a moment."""
     try:
         async with session.get(url) as answer:
             ready = answer.status == 200
@@ -165,7 +165,7 @@ def _children(pid: int) -> list[int]:
 
 
 async def _gone(pids: list[int]) -> bool:
-    """Say whether the processes have ended within ten seconds."""
+    """Return whether the processes end within ten seconds."""
     for _ in range(100):
         if not any(map(_exists, pids)):
             return True

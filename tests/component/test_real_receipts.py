@@ -1,4 +1,4 @@
-"""Real receipts: a sample of them is read as well as docs/models.md says. The whole is measured by `make evaluate`."""
+"""Real receipts: a sample is read as accurately as docs/models.md states. `make evaluate` measures all of them."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from worker.workbench.evaluation.scores import ReceiptScore, summarise
 
 SHARED = Path(__file__).parents[3] / "shared" / "receipts"
 EVERY = 12
-"""Each twelfth of the receipts is read: all of them take minutes."""
+"""Every twelfth receipt is read, because all of them take minutes."""
 
 pytestmark = [
     pytest.mark.shared,
@@ -68,7 +68,7 @@ async def scores(read: Read) -> tuple[ReceiptScore, ...]:
 
 
 async def test_main_fields_are_read(scores: tuple[ReceiptScore, ...]) -> None:
-    """Totals and dates are read with at most one exception each, names with at most three, and few are wrong."""
+    """At most one total, one date and three names are missing, and few are wrong."""
     fields = summarise(scores)["fields"]
     count = len(scores)
     assert fields["total"]["exact"] * count >= count - 1
@@ -76,16 +76,16 @@ async def test_main_fields_are_read(scores: tuple[ReceiptScore, ...]) -> None:
     assert fields["merchant"]["fuzzy"] * count >= count - 3
 
 
-async def test_what_is_marked_extracted_has_the_right_total(scores: tuple[ReceiptScore, ...]) -> None:
-    """Most receipts pass without a person, and their totals are right."""
+async def test_extracted_receipts_have_the_right_total(scores: tuple[ReceiptScore, ...]) -> None:
+    """Most receipts need no review, and their totals are right."""
     decision = summarise(scores)["decision"]
     assert decision["extracted"] >= 0.6
     assert decision["total_right_of_extracted"] == 1
 
 
 @pytest.mark.parametrize(("file", "outcome"), ODD.items())
-async def test_odd_files_come_out_as_they_should(read: Read, file: str, outcome: str) -> None:
-    """Turned, inverted or strangely stored pages are read as others are; what holds no receipt gives nothing."""
+async def test_odd_files_have_the_expected_outcome(read: Read, file: str, outcome: str) -> None:
+    """Turned, inverted or unusually stored pages are read normally; other pictures give no total."""
     expected = await asyncio.to_thread(_expected, file)
     data = await asyncio.to_thread((SHARED / "odd" / "files" / file).read_bytes)
     if outcome == "rejected":

@@ -30,7 +30,7 @@ from worker.console.schemas import (
     id_of,
 )
 from worker.errors import Rejected
-from worker.extraction.prepare import ImageLimits
+from worker.extraction.pages import ImageLimits
 from worker.extraction.sandbox import prepare
 from worker.messages.parse import replay_body
 from worker.receipts.document import timestamp

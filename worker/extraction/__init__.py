@@ -1,1 +1,1 @@
-"""The model side: pictures made fit for the endpoint, what the endpoint speaks, and the calls to it."""
+"""Extraction: prepares pictures for the endpoint, implements its protocols, and calls it."""

@@ -1,4 +1,4 @@
-"""Asking the endpoint: one call at a time for one receipt, within the limit of invocations, behind the breaker."""
+"""Calls of the endpoint: one at a time per receipt, within the adaptive limit and behind the breaker."""
 
 import asyncio
 import io
@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from worker.errors import DependencyFault, Failed, Throttled
-from worker.extraction.prepare import Prepared
-from worker.extraction.protocols.base import Ask, EndpointProtocol, EndpointRequest, UnusableAnswer, naming_unsent_pages
+from worker.extraction.pages import Prepared
+from worker.extraction.protocols.base import (
+    EndpointProtocol,
+    EndpointRequest,
+    FailedExchange,
+    UnusableAnswer,
+    naming_unsent_pages,
+)
 from worker.receipts.receipt import Reading
 from worker.receipts.record import ModelIdentity
 from worker.resilience.dependency import Dependency
@@ -20,18 +26,18 @@ if TYPE_CHECKING:
 
 
 LARGE_ANSWER_BYTES = 65_536
-"""An answer above this size is taken apart in a thread: nothing else may wait for it."""
+"""An answer above this size is parsed in a thread, so that the event loop does not block."""
 MOST_ANSWER_BYTES = 26_214_400
-"""Largest answer that is read, as much as SageMaker passes on; the receipt in it has some kilobytes
+"""Largest answer that is read, the most that SageMaker returns. A receipt has a few kilobytes
 (docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html)."""
 _CHUNK_BYTES = 262_144
 AT_ONCE_BYTES = 1_048_576
-"""Largest body that aiohttp takes as bytes without warning that it might lock the event loop."""
+"""Largest body that aiohttp accepts as bytes without a warning that it might block the event loop."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointTarget:
-    """Which endpoint, and which part of it."""
+    """An endpoint and, optionally, the part of it that is called. `body_limit` is in bytes."""
 
     endpoint: str
     variant: str | None = None
@@ -40,7 +46,7 @@ class EndpointTarget:
     body_limit: int = 6_291_456
 
     def arguments(self) -> dict[str, str]:
-        """Return the arguments of InvokeEndpoint that name the target."""
+        """Return the arguments of InvokeEndpoint that select the target."""
         named = {
             "TargetVariant": self.variant,
             "TargetModel": self.model,
@@ -51,7 +57,7 @@ class EndpointTarget:
 
 @dataclass(frozen=True)
 class Invoked:
-    """A reading, which model gave it, and how many calls it took."""
+    """A reading, the model that produced it, and the number of calls it took."""
 
     reading: Reading
     model: ModelIdentity
@@ -65,7 +71,7 @@ class _Reply:
 
 
 class Endpoint:
-    """The endpoint that reads receipts."""
+    """A client of the endpoint that reads receipts."""
 
     def __init__(
         self,
@@ -85,16 +91,17 @@ class Endpoint:
         self._on_call = on_call
 
     async def read(self, prepared: Prepared, *, work: str, before_call: Callable[[], Awaitable[None]]) -> Invoked:
-        """Return what the endpoint reads in `prepared`.
+        """Return the endpoint's reading of `prepared`.
 
-        `before_call` is awaited before each call that will be paid for. Where single fields are wrong even on being
-        asked once more, the rest is taken. Raises `Failed` where the endpoint's answer is no receipt, and whatever
-        `Dependency.call` raises.
+        `before_call` is awaited before each call that will be paid for. An unusable answer is requested once more. If
+        some fields are still wrong, the other fields are returned. Raises `Failed` if the answer is not a receipt, and
+        whatever `Dependency.call` raises.
         """
         request = self._protocol.request(prepared)
         if len(request.body) > self._target.body_limit:
             raise Failed(
-                "request_too_large", f"{len(request.body)} bytes; the endpoint takes {self._target.body_limit}"
+                "request_too_large",
+                f"the request has {len(request.body)} bytes; the endpoint takes at most {self._target.body_limit}",
             )
         calls = _Counter()
         reply = await self._invoke(request, work, before_call, calls)
@@ -102,22 +109,22 @@ class Endpoint:
             reading = await self._read(reply.body)
             spent = reading.usage
         except UnusableAnswer as problem:
-            again = self._protocol.repair(Ask(request, reply.body, str(problem)))
+            again = self._protocol.repair(FailedExchange(request, reply.body, str(problem)))
             if again is None or len(again.body) > self._target.body_limit:
                 reading, spent = _rest(problem), problem.usage
             else:
-                reading, reply, spent = await self._mended(
+                reading, reply, spent = await self._repaired(
                     problem, reply, self._invoke(again, work, before_call, calls)
                 )
         return Invoked(naming_unsent_pages(reading, prepared), self._identity(reading, reply, spent), calls.count)
 
-    async def _mended(
+    async def _repaired(
         self, problem: UnusableAnswer, reply: _Reply, second: Awaitable[_Reply]
     ) -> tuple[Reading, _Reply, dict[str, int]]:
-        """Return what the second answer says, or what is left of either, with the reply and what both have cost."""
+        """Return the second answer's reading or the best rest of both, its reply, and the cost of both calls."""
         try:
             reply = await second
-        except Failed:  # the conversation may be longer than the model's context, where the first question was not
+        except Failed:  # the longer conversation may exceed the model's context
             return _rest(problem), reply, problem.usage
         try:
             reading = await self._read(reply.body)
@@ -164,7 +171,7 @@ class Endpoint:
             **self._target.arguments(),
             ContentType=request.content_type,
             Accept=request.accept,
-            # What is larger goes out piece by piece: at once it would hold up everything else in this process.
+            # A larger body is streamed: sent at once, it would block the event loop.
             Body=request.body if len(request.body) < AT_ONCE_BYTES else io.BytesIO(request.body),
         )
         stream = response["Body"]
@@ -188,7 +195,7 @@ async def _bounded(stream: Any) -> bytes:
 
 
 def _rest(*problems: UnusableAnswer) -> Reading:
-    """Return what can be used of the answers, the newest first, or raise `Failed` with the newest problem."""
+    """Return the usable rest of the newest answer that has one, or raise `Failed` with the newest problem."""
     newest = problems[0]
     rest = next((problem.rest for problem in problems if problem.rest), None)
     if rest is None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from worker.resilience.sync import FairQueue
 
 
-class Held:
+class Reservation:
     """The share of the budget that one upload holds."""
 
     def __init__(self, budget: "ByteBudget", size: int) -> None:
@@ -44,11 +44,11 @@ class ByteBudget:
         return self.most - self._free
 
     @asynccontextmanager
-    async def hold(self, size: int) -> AsyncIterator[Held]:
+    async def hold(self, size: int) -> AsyncIterator[Reservation]:
         """Wait until `size` bytes are free and hold them; a larger size counts as the whole budget."""
         size = min(size, self.most)
         await self.take(size)
-        held = Held(self, size)
+        held = Reservation(self, size)
         try:
             yield held
         finally:

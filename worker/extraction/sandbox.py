@@ -1,8 +1,8 @@
-"""Preparation where it can be ended: PDFs and very large pictures have a process of their own.
+"""The sandbox: PDFs and very large pictures are prepared in a separate process that can be killed.
 
-Two kilobytes of nested forms keep PDFium busy for years, one megabyte unpacks to two gigabytes, and nothing stops a
-thread or takes its memory away. All other kinds are bounded by what their headers say; what needs so much memory that
-a small task may run out of it must not end the worker.
+Two kilobytes of nested forms keep PDFium busy for years, and one megabyte unpacks to two gigabytes. A thread can
+neither be stopped nor made to release memory. Other pictures are bounded by their headers. A picture that could exhaust
+the memory of a small task is decoded here too, so that it cannot kill the worker.
 """
 
 import base64
@@ -18,25 +18,26 @@ import time
 from typing import Final
 
 from worker.errors import Failed, Rejected
+from worker.extraction.headers import decoding_bytes
 from worker.extraction.media import PDF, sniff
-from worker.extraction.prepare import ImageLimits, Page, Prepared, decoding_bytes
+from worker.extraction.pages import ImageLimits, Page, Prepared
 from worker.extraction.prepare import prepare as prepare_here
 
 DRAW_S: Final = 60.0
-"""Time that all pages of one upload may take, seconds."""
+"""Seconds that preparing one upload may take, all pages together."""
 PDF_BYTES: Final = 256 * 1024 * 1024
-"""Memory that drawing a PDF may take; what a picture takes is known by its header."""
+"""Memory in bytes that drawing a PDF may take. The memory of a picture is known from its header."""
 APART_BYTES: Final = 192 * 1024 * 1024
-"""What takes more memory is decoded apart; a photograph of 24 megapixels takes less, in HEIC too."""
-_OWN_SIGNALS: Final = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGTRAP, signal.SIGILL, signal.SIGFPE}
-"""What an upload brings on the process, the same each time; PDFium aborts where it gets no more memory."""
-_drawing: Final[set["subprocess.Popen[bytes]"]] = set()
+"""Pictures that take more memory are decoded in the sandbox. A photograph of 24 megapixels takes less, even as HEIC."""
+_UPLOAD_SIGNALS: Final = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGTRAP, signal.SIGILL, signal.SIGFPE}
+"""Signals that the upload causes, each time it is tried. PDFium aborts if it cannot get more memory."""
+_running: Final[set["subprocess.Popen[bytes]"]] = set()
 
 
 def prepare(data: bytes, limits: ImageLimits) -> Prepared:
-    """Return the pictures to send for the upload `data`, or raise `Rejected` with what is wrong with it.
+    """Return the pages to send for the upload `data`. Raises `Rejected` if it cannot be sent.
 
-    Raises `Failed` where the process of its own died, which may be this machine's fault.
+    Raises `Failed` if the sandbox died for a reason that may be the machine's, for example too little memory.
     """
     if sniff(data) != PDF and not APART_BYTES < decoding_bytes(data) <= limits.max_decoded_bytes:
         return prepare_here(data, limits)
@@ -46,29 +47,29 @@ def prepare(data: bytes, limits: ImageLimits) -> Prepared:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     ) as child:
-        _drawing.add(child)
+        _running.add(child)
         try:
             output, _ = child.communicate(data, timeout=DRAW_S)
         except subprocess.TimeoutExpired:
-            raise Rejected("corrupt", f"the pages could not be drawn in {DRAW_S:g} seconds") from None
+            raise Rejected("corrupt", f"decoding takes longer than {DRAW_S:g} seconds") from None
         finally:
             child.kill()
-            _drawing.discard(child)
-    if -child.returncode in _OWN_SIGNALS:
+            _running.discard(child)
+    if -child.returncode in _UPLOAD_SIGNALS:
         raise _too_much()
     if child.returncode:
-        raise Failed("decoder_died", f"the process that decodes it ended with {child.returncode}")
+        raise Failed("decoder_died", f"the sandbox ended with exit code {child.returncode}")
     return _read(json.loads(output))
 
 
 def end() -> None:
-    """End every drawing under way, so that a stop waits for none."""
-    for child in list(_drawing):
+    """Kill every running sandbox, so that a stop does not wait for it."""
+    for child in list(_running):
         child.kill()
 
 
 def _too_much() -> Rejected:
-    return Rejected("corrupt", "it breaks what decodes it, or takes too much memory")
+    return Rejected("corrupt", "decoding crashes or takes too much memory")
 
 
 def _read(answer: dict[str, list[str]] | dict[str, object]) -> Prepared:
@@ -79,16 +80,16 @@ def _read(answer: dict[str, list[str]] | dict[str, object]) -> Prepared:
             made = tuple(Page(base64.b64decode(text), *told) for text, *told in pages)
             return Prepared(pages=made, media_type=kind, page_count=count, whole=whole)
         case _:
-            raise Failed("decoder_died", "the process that decodes it gave no answer")
+            raise Failed("decoder_died", "the sandbox gave no answer")
 
 
-def _end_with(parent: int) -> None:
+def _exit_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
 
 
-def _drawn(data: bytes, limits: ImageLimits) -> Prepared:
+def _prepared(data: bytes, limits: ImageLimits) -> Prepared:
     try:
         return prepare_here(data, limits)
     except MemoryError as error:
@@ -101,15 +102,15 @@ def _limit(kind: int, most: int) -> None:
 
 
 def main() -> None:
-    """Prepare the upload on standard input, and end with the parent."""
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    """Prepare the upload on standard input. The process ends when its parent does."""
+    threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
     limits = ImageLimits(**json.loads(sys.argv[1]))
     data = sys.stdin.buffer.read()
     _limit(resource.RLIMIT_CORE, 0)
     if sniff(data) == PDF:
         _limit(resource.RLIMIT_DATA, PDF_BYTES + 2 * len(data))
     try:
-        made = _drawn(data, limits)
+        made = _prepared(data, limits)
     except Rejected as error:
         json.dump({"rejected": [error.reason, error.detail]}, sys.stdout)
         return

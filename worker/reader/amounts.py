@@ -1,8 +1,8 @@
-"""Amounts: numbers in the text of a receipt, in every country's way of writing them.
+"""Amounts: numbers in the text of a receipt, in the notation of any country.
 
-"1.234,56", "1,234.56", "1'234.50", "1 234,56", ".88", "12,00-", "RM10.00", "€28.95", and what OCR makes of them
-("RMO.40", "44. 00"). A number is money when it is written like the receipt's other money; what is a percentage, a
-quantity, a date, a time, a telephone or an article number is told apart by what stands around it.
+"1.234,56", "1,234.56", "1'234.50", "1 234,56", ".88", "12,00-", "RM10.00", "€28.95", and their OCR errors ("RMO.40",
+"44. 00"). A number is money if it is written like the receipt's other money. The text around a number distinguishes
+percentages, quantities, dates, times, telephone and article numbers.
 """
 
 import re
@@ -16,11 +16,11 @@ from typing import Final
 from worker.reader.layout import Piece, Row
 
 LARGEST: Final = Decimal("1e12")
-"""A larger number is a code, in any currency."""
+"""A larger number is a code, whatever the currency."""
 
 
 class Role(StrEnum):
-    """What a number is by its own looks."""
+    """The role of a number, judged by its form and its neighbours."""
 
     MONEY = "money"
     PERCENT = "percent"
@@ -31,10 +31,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """A number on a receipt: its value, decimals as written, currency mark beside it, and where it stands.
+    """A number on a receipt: its value, decimals as written, adjacent currency mark, and position.
 
-    `before` is the text between the previous number of the row and this one; `piece` and `start` say where in the row
-    its first character stands. `guessed`: no decimal separator was read; it is put where other amounts have it.
+    `before` is the text between the previous number of the row and this one. `piece` and `start` locate its first
+    character in the row. `guessed`: no decimal separator was read, and two decimals are assumed.
     """
 
     value: Decimal
@@ -81,10 +81,10 @@ _NUMBER: Final = re.compile(
 _NOT_MONEY: Final = re.compile(
     r"""
     \b\d{1,2}:\d{2}(:\d{2})?(\s?[ap]m?\b)? |                       # times
-    (\b\d{1,2}[.:]\d{2}\s?[-–]\s?)?\b\d{1,2}\.\d{2}\s?Uhr\b |      # hours of opening
-    \b\d{1,4}[-/.]\d{1,2}[-/.]\d{2,4}(\d{1,2}:\d{2}|\b(?![.,]\d)) |  # dates, a time stuck to them or not
+    (\b\d{1,2}[.:]\d{2}\s?[-–]\s?)?\b\d{1,2}\.\d{2}\s?Uhr\b |      # opening hours
+    \b\d{1,4}[-/.]\d{1,2}[-/.]\d{2,4}(\d{1,2}:\d{2}|\b(?![.,]\d)) |  # dates, with or without a time attached
     \b(te[l1](efon|ephone|[ée]fono|p|f)?|t[ée]l|ph(one)?|fax|mob(ile)?)\b[\s.:#-]*[\d\s()/+.-]{6,} |
-    \b\d{1,2}[-/\s]?[A-Za-z]{3,9}[-/\s,.]?\s?(19|20)\d{2}\b |       # dates with a month's name
+    \b\d{1,2}[-/\s]?[A-Za-z]{3,9}[-/\s,.]?\s?(19|20)\d{2}\b |       # dates with the name of a month
     [x*#]{3,}\s?\d+ |                                              # masked card numbers
     \+?\(?\d{2,4}\)?[-/\s]\d{3,4}[-\s]\d{3,4}\b |                  # telephones
     \b\d{2,3}-\d{6,8}\b |
@@ -116,7 +116,7 @@ _TIMES: Final = re.compile(r"\s?((x|@)(?=[\s\d$€£.]|$)|\*\s?[\d$€£.])", re
 
 
 def clean(text: str) -> str:
-    """Undo what OCR commonly does to digits, where a number is certain to stand."""
+    """Return `text` with common OCR errors in numbers corrected."""
     for pattern, good in _FIXES:
         text = pattern.sub(good, text)
     return text
@@ -170,7 +170,7 @@ def _in_piece(piece: Piece, row: int, place: int, before: str) -> list[Amount]:
 
 
 def _part_of_a_word(text: str, start: int, end: int) -> bool:
-    """Tell numbers inside article names and codes ("3IN1", "RON95", "7/118B") from amounts."""
+    """Return whether the number belongs to an article name or code ("3IN1", "RON95", "7/118B")."""
     money = re.search(r"[.,]\s?\d{2}$", text[start:end]) is not None
     before, after = text[max(0, start - 1) : start], text[end : end + 2]
     if before in {"/", "#", "\0", "_"} or (before.isalpha() and not money and not _mark_before(text, start)):
@@ -192,9 +192,9 @@ def _mark_before(text: str, start: int) -> bool:
 
 
 def _value(number: str) -> tuple[Decimal, int, str]:
-    """Take a written number apart: value, decimals, and the separator that stands before the last digits.
+    """Return the value of a written number, its number of decimals, and its last separator.
 
-    Exactly two digits after it are decimals; three may be a group or decimals (places -3: the convention decides).
+    Three digits after the separator can be a group or decimals. They give -3 decimals, and `_by_convention` decides.
     """
     number = re.sub(r"([.,])[.,]+", r"\1", number).replace("'", "").replace("’", "")
     last = max(number.rfind("."), number.rfind(","))
@@ -209,7 +209,7 @@ def _value(number: str) -> tuple[Decimal, int, str]:
 
 
 def _role(lead: str, rest: str, places: int, mark: str | None) -> Role:
-    """Tell what a number is by the text before and after it."""
+    """Return the role of a number by the text before and after it."""
     if rest.lstrip().startswith("%"):
         role = Role.PERCENT
     elif re.search(r"@\s*$|\b\d*x\s*$", lead, re.IGNORECASE) or _PER_UNIT.match(rest):
@@ -222,7 +222,7 @@ def _role(lead: str, rest: str, places: int, mark: str | None) -> Role:
 
 
 def amounts(rows: Iterable[Row]) -> list[Amount]:
-    """Find every number in the rows, row by row from left to right, read by the receipt's own convention."""
+    """Return every number in the rows, row by row from left to right, read by the receipt's own convention."""
     found: list[Amount] = []
     for index, row in enumerate(rows):
         before = ""
@@ -231,18 +231,18 @@ def amounts(rows: Iterable[Row]) -> list[Amount]:
             if here and place + 1 < len(row.pieces) and row.pieces[place + 1].text.startswith("%"):
                 here[-1] = replace(here[-1], role=Role.PERCENT)
             if here and place + 1 == len(row.pieces) and here[-1].places == 2 and here[-1].after in {"x", "X"}:
-                here[-1] = replace(here[-1], role=Role.MONEY)  # a mark for the tax, at the end of the row
+                here[-1] = replace(here[-1], role=Role.MONEY)  # the x is a tax mark at the end of the row
             found += here
             before = here[-1].after if here else f"{before} {clean(piece.text)}"
     return _by_convention(found)
 
 
 def _by_convention(found: list[Amount]) -> list[Amount]:
-    """Decide what three digits after a separator are, and whether plain integers can be money here."""
+    """Resolve three digits after a separator, and decide whether plain integers are money on this receipt."""
     separators = Counter(amount.separator for amount in found if amount.places == 2 and not amount.guessed)
     if not separators:
         grouped = sum(amount.places == -3 or amount.separator != "" for amount in found) >= 2
-        last = {amount.row: amount for amount in found}  # of each row
+        last = {amount.row: amount for amount in found}  # the last amount of each row
         return [
             _whole(amount, grouped=grouped, last=last[amount.row] is amount) if amount.places in {0, -3} else amount
             for amount in found
@@ -259,18 +259,21 @@ def _by_convention(found: list[Amount]) -> list[Amount]:
 
 
 def _whole(amount: Amount, *, grouped: bool, last: bool) -> Amount:
-    """Take an integer for money; where thousands are grouped, a bare one only below and at the end of its row."""
+    """Return an integer with the role money if it can be.
+
+    On a receipt with grouped thousands, an integer without separator is money only from 100 to 999 at the end of a row.
+    """
     bare = not grouped or (last and 100 <= amount.value < 1000)
     money = amount.separator != "" or amount.mark is not None or bare
     return replace(amount, places=0, role=Role.MONEY if amount.role is Role.PLAIN and money else amount.role)
 
 
 def is_price(amount: Amount, *, cents: bool) -> bool:
-    """Say whether a number is written like money here; `cents`: the receipt's money has two decimals."""
+    """Return whether a number is written like money. `cents`: the receipt's money has two decimals."""
     return amount.role is Role.MONEY and (amount.places == 2 or not cents or amount.mark is not None)
 
 
 def has_cents(found: Iterable[Amount]) -> bool:
-    """Say whether this receipt's money has two decimals."""
+    """Return whether this receipt's money has two decimals."""
     places = Counter(amount.places for amount in found if amount.role is Role.MONEY)
     return places[2] >= 1

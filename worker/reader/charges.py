@@ -1,6 +1,6 @@
-"""Charges: for service, delivery or a bag, on top of the goods. Each becomes an item after the goods.
+"""Charges on top of the goods: service, delivery, a bag. Each becomes an item after the goods.
 
-Many receipts tell of a charge that the prices include already, so one is taken only where the sums need it.
+Many receipts print a charge that the prices include already. So a charge is added only if the sums need it.
 """
 
 from collections.abc import Sequence
@@ -19,19 +19,19 @@ from worker.receipts.receipt import Item, Receipt
 _MOST: Final = 4
 
 
-def added(receipt: Receipt, rows: Sequence[Row], labelled: Sequence[Entry], *, cents: bool) -> Receipt:
-    """Give the receipt with the charges that lead from its subtotal, or else its items, to its total."""
+def with_charges(receipt: Receipt, rows: Sequence[Row], labelled: Sequence[Entry], *, cents: bool) -> Receipt:
+    """Return the receipt plus the charges that lead from its subtotal, or else its items, to its total."""
     goods = [item.amount for item in receipt.items if item.amount is not None]
     start = receipt.subtotal if receipt.subtotal is not None else sum(goods, Decimal(0))
     if receipt.total is None or not start:
         return receipt
-    told = [
+    charged = [
         entry
         for entry in labelled
         if entry.kind is Kind.SERVICE and entry.own and entry.value > 0 and is_price(entry.amount, cents=cents)
     ][:_MOST]
-    for size in range(len(told) + 1):
-        for some in combinations(told, size):
+    for size in range(len(charged) + 1):
+        for some in combinations(charged, size):
             if _leads(start + sum((entry.value for entry in some), Decimal(0)), receipt):
                 charges = tuple(_item(rows[entry.amount.row], entry) for entry in some)
                 return receipt.model_copy(update={"items": (*receipt.items, *charges)})
@@ -39,7 +39,7 @@ def added(receipt: Receipt, rows: Sequence[Row], labelled: Sequence[Entry], *, c
 
 
 def _leads(start: Decimal, receipt: Receipt) -> bool:
-    """Say whether some of taxes, discount and tip lead from `start` to the total."""
+    """Return whether some of taxes, discount and tip lead from `start` to the total."""
     taxes = sum((tax.amount for tax in receipt.taxes if tax.amount), Decimal(0))
     parts = (taxes, -(receipt.discount or Decimal(0)), receipt.tip or Decimal(0))
     goal, tolerance = receipt.total or Decimal(0), rounding_tolerance(receipt.currency)

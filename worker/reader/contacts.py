@@ -1,4 +1,4 @@
-"""Contacts: the shop's address, telephone and tax number, and the receipt's own number."""
+"""Contacts: the shop's address, telephone and tax number, and the receipt number."""
 
 import re
 from collections.abc import Sequence
@@ -33,13 +33,13 @@ _NUMBER_ALONE: Final = re.compile(
 )
 _MAX_ADDRESS_ROWS: Final = 5
 _NUMBERED: Final = re.compile(r"^\W*\d{1,5}[a-z]?[\s,]+[^\W\d_]{2}[^\d:]*$", re.IGNORECASE)
-"""A house number and words: a street, where the rest of an address follows."""
+"""A house number and words: a street, if the rest of an address follows."""
 _DAY: Final = re.compile(r"\b(19|20)\d{2}-\d{2}-\d{2}\b|\b\d{1,2}[./]\d{1,2}[./](\d{4}|\d{2})\b")
 _STUCK: Final = re.compile(r"(?<=[a-zäöüß]{3})(?=\d)")
 
 
 def address(rows: Sequence[Row], name_rows: Sequence[int]) -> str | None:
-    """Give the first run of address lines in the head, joined by commas."""
+    """Return the first run of address lines in the head, joined by commas."""
     start = max(name_rows, default=-1) + 1
     found: list[str] = []
     above = ""
@@ -58,7 +58,7 @@ def address(rows: Sequence[Row], name_rows: Sequence[int]) -> str | None:
 
 
 def phone(rows: Sequence[Row]) -> str | None:
-    """Give the first telephone number, as printed."""
+    """Return the first telephone number, as printed."""
     for pattern in (_TEL, _BARE_TEL):
         for row in rows:
             match = pattern.search(row.text)
@@ -68,7 +68,7 @@ def phone(rows: Sequence[Row]) -> str | None:
 
 
 def tax_id(rows: Sequence[Row]) -> str | None:
-    """Give the first number that a tax's name announces, as printed."""
+    """Return the first number after the name of a tax or register, as printed."""
     for pattern, row in product((_TAX_ID, _TAX_ID_ALONE), rows):
         match = pattern.search(row.text)
         if match and sum(map(str.isdigit, match["number"])) >= 7 and not re.search(r"\d[.,]\d{2}\b", match["number"]):
@@ -77,7 +77,7 @@ def tax_id(rows: Sequence[Row]) -> str | None:
 
 
 def receipt_number(rows: Sequence[Row]) -> str | None:
-    """Give the number that the receipt gives itself."""
+    """Return the number of the receipt itself."""
     for pattern, row in product((_OWN_NUMBER, _NUMBER_ALONE), rows):
         match = pattern.search(row.text)
         if match and any(map(str.isdigit, match["number"])):

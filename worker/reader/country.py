@@ -1,7 +1,7 @@
-"""Country: where a receipt comes from, by the evidence on it, and what follows: currency, language, the order of dates.
+"""The country of a receipt, and what follows from it: currency, language, order of dates.
 
-Evidence is addresses, tax names and numbers, currency marks and the languages of the labels. The rules are data
-(data/countries.toml). Where nothing decides, nothing is said: a sign such as $ alone names no country.
+The evidence is addresses, tax names and numbers, currency marks and the languages of the labels. The rules are data
+(data/countries.toml). Without sufficient evidence the country is None: a sign such as $ alone does not identify one.
 """
 
 import re
@@ -19,13 +19,13 @@ Order = Literal["dmy", "mdy", "ymd", ""]
 _WORD, _PATTERN, _HINT, _MARK, _LANGUAGE = 1.0, 1.5, 0.4, 3.0, 0.12
 _ENOUGH: Final = 1.0
 _SHARED: Final = {"sv": frozenset({"sv", "da", "no", "fi"}), "pl": frozenset({"pl", "cs", "hu", "tr"})}
-"""Languages whose labels stand in one list of words.toml: the country decides between them."""
+"""Languages that share one list of labels in words.toml: the country decides between them."""
 _NEAR_MARK: Final = r"(?<![A-Za-z]){mark}(?![A-Za-z])"
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What is known of a country, with its evidence ready to look for."""
+    """The facts about one country, with the patterns that are evidence for it."""
 
     code: str
     currency: str
@@ -39,18 +39,17 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where the receipt comes from; None or "" where the evidence does not say."""
+    """The origin of a receipt; fields are None or "" if the evidence does not suffice."""
 
     country: str | None
     currency: str | None
     language: str | None
     order: Order
-    certainty: float
 
 
 @cache
 def profiles() -> tuple[Profile, ...]:
-    """Give every country that is known."""
+    """Return the profiles of all known countries."""
     return tuple(
         Profile(
             code,
@@ -67,7 +66,7 @@ def profiles() -> tuple[Profile, ...]:
 
 
 def origin(texts: Sequence[str], languages: Iterable[str]) -> Origin:
-    """Weigh the evidence in the receipt's rows and in the languages of the labels that were recognised."""
+    """Return the origin by the evidence in the receipt's rows and the languages of its recognised labels."""
     folded = f" {' '.join(fold(text) for text in texts)} "
     spoken = Counter(languages)
     scores = {profile: _score(profile, texts, folded, spoken) for profile in profiles()}
@@ -82,7 +81,6 @@ def origin(texts: Sequence[str], languages: Iterable[str]) -> Origin:
         currency=currency,
         language=_language(spoken, best if certain else None),
         order=best.order if certain else orders.pop() if len(orders) == 1 else "",
-        certainty=min(1.0, (score - runner_up) / 4) if certain else 0.0,
     )
 
 
@@ -97,19 +95,19 @@ def _score(profile: Profile, texts: Sequence[str], folded: str, spoken: Counter[
 
 
 def _currency(texts: Sequence[str], country: Profile | None) -> str | None:
-    """Decide by code or sign on the receipt where there is one, else by the country."""
-    said: Counter[str] = Counter()
+    """Return the currency by the codes and signs on the receipt, else by the country."""
+    seen: Counter[str] = Counter()
     for text in texts:
         for sign, code in SIGNS.items():
-            said[code] += text.count(sign)
+            seen[code] += text.count(sign)
         for code in re.findall(
             r"(?<![A-Za-z])(?:EUR|Euro?|EURO|USD|GBP|CHF|MYR|AED|SGD|CAD|AUD|INR|IDR|SEK|DKK|NOK|PLN)(?![A-Za-z])", text
         ):
-            said["EUR" if code.upper().startswith("EUR") else code] += 1
-    said += Counter()
-    if said:
-        top = said.most_common(1)[0][0]
-        if country is None or top == country.currency or said[top] > 1:
+            seen["EUR" if code.upper().startswith("EUR") else code] += 1
+    seen += Counter()  # drops the zeros
+    if seen:
+        top = seen.most_common(1)[0][0]
+        if country is None or top == country.currency or seen[top] > 1:
             return top
     if country:
         return country.currency
@@ -117,7 +115,7 @@ def _currency(texts: Sequence[str], country: Profile | None) -> str | None:
 
 
 def _language(spoken: Counter[str], country: Profile | None) -> str | None:
-    """Give the country's language where its labels are seen, else the one that most labels are in."""
+    """Return the country's language if labels in it were seen, else the language of most labels."""
     if country and (spoken[country.language] >= 2 or not spoken):
         return country.language
     if not spoken:

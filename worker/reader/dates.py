@@ -1,8 +1,8 @@
-"""Dates: when the purchase was, and what decides between day-month and month-day.
+"""Dates: the date and time of the purchase.
 
-A date that could be either is settled, in this order, by another date of the receipt that can be read in one way only
-(or stands in another calendar), by the digits of a longer number that repeats it, by the custom of the receipt's
-country, and by a weekday beside it. What stays open stays unread.
+If day and month of a date are ambiguous, these decide, in this order: another date of the receipt that is unambiguous
+(or in another calendar), a longer number that repeats the date's digits, the custom of the receipt's country, and a
+weekday beside the date. If none decides, the date is None.
 """
 
 import datetime as dt
@@ -55,7 +55,7 @@ _SEP = r"\s?[-/.\\·]\s?"
 _NUMERIC: Final = re.compile(
     rf"(?<![\d.,/-])(\d{{1,4}}){_SEP}(\d{{1,2}}){_SEP}"
     r"(?:((?:19|2[05])\d{2}|\d{2})(?!\d|[.,/-]\d{2}(?!:|\d:)(?!\d))"
-    r"|(20\d{2}|\d{2})(?=[0-2]?\d:[0-5]\d))"  # a time is stuck to it
+    r"|(20\d{2}|\d{2})(?=[0-2]?\d:[0-5]\d))"  # a time follows without a blank
 )
 _LETTERS = r"[A-Za-zÀ-ÿ0-9]"
 _NAMED: Final = (
@@ -84,17 +84,17 @@ _THE_DATE: Final = re.compile(
 )
 _ARRIVAL: Final = re.compile(r"\barriv|\bankunft|\banreise|\beinfahrt|\bcheck in|\bentry|\bentrada|\bentree|\bllegada")
 _MITI: Final = re.compile(r"\bmiti (?:\d{1,2} (\d{1,2}) 20[5-9]\d)\b")
-"""A date of Nepal's calendar, 56 years and 8 months ahead, which bills there carry beside the other."""
+"""A date in Nepal's calendar, which is 56 years and 8 months ahead. Bills there print it beside the other date."""
 _NO_FIT: Final = -2.0
-"""A date that fits no better is another one: until when goods may be returned, when a card expires."""
+"""A date with this fit or a lower one is not the purchase date but, say, the expiry of a card or a return period."""
 _BUDDHIST: Final = 543
-"""How far Thailand's years are ahead."""
+"""Years that Thailand's calendar is ahead."""
 _LONG_NUMBER: Final = re.compile(r"\d{8,}")
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A date as written: its possible readings, where it stands, and how well it fits the date of the purchase."""
+    """A date as written: its possible readings, its row, and how well it fits as the date of the purchase."""
 
     readings: tuple[dt.date, ...]
     orders: tuple[Order, ...]
@@ -104,8 +104,8 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The purchase's date and time, how sure the date is (0 to 1), and how many days it could be."""
+class Purchase:
+    """The date and time of the purchase, the confidence in the date (0 to 1), and the number of dates that fit."""
 
     date: dt.date | None
     time: str | None
@@ -113,15 +113,15 @@ class Found:
     days: int = 0
 
 
-def find(texts: Sequence[str], scores: Sequence[float], order: Order, *, today: dt.date) -> Found:
-    """Find the purchase's date and time in the rows of a receipt; `order` is the country's custom ("" is unknown)."""
+def find(texts: Sequence[str], scores: Sequence[float], order: Order, *, today: dt.date) -> Purchase:
+    """Return the date and time of the purchase. `order` is the custom of the country, "" if unknown."""
     candidates = [found for row, text in enumerate(texts) for found in _candidates(row, text, today)]
     if not candidates:
-        return Found(None, _time(texts, None), 0.0)
+        return Purchase(None, _time(texts, None), 0.0)
     settled = _settled_order(candidates, texts)
     best = max(candidates, key=lambda one: (one.fit, -one.row))
     if best.fit <= _NO_FIT:
-        return Found(None, _time(texts, None), 0.0)
+        return Purchase(None, _time(texts, None), 0.0)
     date, sure = _choose(best, settled, order)
     if date is None:
         for other in sorted(candidates, key=lambda one: -one.fit):
@@ -133,7 +133,7 @@ def find(texts: Sequence[str], scores: Sequence[float], order: Order, *, today: 
     sure *= 0.75 if rivals else 1.0
     days = len({min(one.readings) for one in candidates if one.fit >= 0.5})
     read = min(1.0, 0.4 + 0.6 * scores[best.row])
-    return Found(date, _time(texts, best.row), sure * read if date else 0.0, days)
+    return Purchase(date, _time(texts, best.row), sure * read if date else 0.0, days)
 
 
 def _candidates(row: int, text: str, today: dt.date) -> Iterator[Candidate]:
@@ -181,12 +181,12 @@ def _readings(text: str) -> Iterator[tuple[list[tuple[dt.date, Order]], tuple[in
 
 
 def _numeric(match: re.Match[str]) -> list[tuple[str, str, str, str]]:
-    """Give year, month and day in every order that three numbers can have."""
+    """Return year, month, day and order for every order that three numbers can have."""
     one, two, three = match[1], match[2], match[3] or match[4]
     if len(one) >= 3:
         return [(one, two, three, "ymd")] if len(one) == 4 and len(three) == 2 else []
     options = [(three, two, one, "dmy")]
-    if match[0].count(".") < 2:  # nobody writes the month first with points
+    if match[0].count(".") < 2:  # dates with points are never written month first
         options.append((three, one, two, "mdy"))
     if len(three) == 2:
         options.append((one, two, three, "ymd"))
@@ -240,10 +240,10 @@ def _weekday(text: str) -> int | None:
 
 
 def _settled_order(candidates: Sequence[Candidate], texts: Sequence[str]) -> Order:
-    """Find an order that the receipt itself proves."""
+    """Return the order of day and month that the receipt itself proves, or ""."""
     for one in candidates:
         likely: list[Order] = [order for order in one.orders if order != "ymd"] or [*one.orders]
-        if len(likely) == 1 and likely[0]:  # a year of two digits seldom comes first
+        if len(likely) == 1 and likely[0]:  # a year of two digits is rarely first
             return likely[0]
     nepali = next((match for text in texts if (match := _MITI.search(fold(text)))), None)
     if nepali:
@@ -267,7 +267,7 @@ def _settled_order(candidates: Sequence[Candidate], texts: Sequence[str]) -> Ord
 
 
 def _choose(one: Candidate, settled: Order, custom: Order) -> tuple[dt.date | None, float]:
-    """Choose among the readings of a date, with how sure the choice is."""
+    """Return the most likely reading of a date and the confidence in it (0 to 1)."""
     if len(one.readings) == 1:
         return one.readings[0], 0.97
     by_order = dict(zip(one.orders, one.readings, strict=True))
@@ -281,7 +281,7 @@ def _choose(one: Candidate, settled: Order, custom: Order) -> tuple[dt.date | No
             0.6 if by_weekday and by_order.get(custom) not in by_weekday else 0.93,
         ),
         (len(by_weekday) == 1, next(iter(by_weekday), None), 0.9),
-        (len(day_first) == 1, next(iter(day_first), None), 0.85),  # a year of two digits seldom comes first
+        (len(day_first) == 1, next(iter(day_first), None), 0.85),  # a year of two digits is rarely first
     ]
     return next(((day, sure) for holds, day, sure in choices if holds), (None, 0.0))
 

@@ -1,4 +1,4 @@
-"""Entries: the receipt's amounts with what their labels make of them, and the blocks that they stand in."""
+"""Entries: the receipt's amounts with their labels, and the blocks that they are in."""
 
 import re
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ _OFFER: Final = re.compile(
     r"|\b(tip|gratuity) (guide|calc|table)"
 )
 _BARE_AMOUNT: Final = re.compile(r"^[^A-Za-z]*\d[.,]\d{2}\W*$")
-_OFFER_GAP: Final = 3
-"""Most rows from one offered tip to the next."""
+_TIP_GAP: Final = 3
+"""Maximum number of rows from one suggested tip to the next."""
 _SUMS: Final = frozenset({Kind.TOTAL, Kind.SUBTOTAL, Kind.TAX, Kind.CASH, Kind.CARD, Kind.CHANGE})
 
 
@@ -28,8 +28,8 @@ _SUMS: Final = frozenset({Kind.TOTAL, Kind.SUBTOTAL, Kind.TAX, Kind.CASH, Kind.C
 class Entry:
     """An amount with its label.
 
-    `own`: the label stands right before the amount, not at the head of the row or above. `under_total`: the row above
-    says "total" and has no amount of its own. `summary`: it stands in the table of taxes.
+    `own`: the label is directly before the amount, not at the start of the row or above. `under_total`: the row above
+    says "total" but has no amount. `summary`: the amount is in the table of taxes.
     """
 
     amount: Amount
@@ -50,14 +50,14 @@ class Entry:
 
 
 def entries(rows: Sequence[Row], amounts: Sequence[Amount]) -> list[Entry]:
-    """Give every number that may be money its label, in reading order."""
+    """Return every number that may be money with its label, in reading order."""
     by_row: dict[int, list[Amount]] = {}
     for amount in amounts:
         by_row.setdefault(amount.row, []).append(amount)
     found: list[Entry] = []
     pending: tuple[int, Label] | None = None
     summaries = summary_rows(rows)
-    offered = _offered_rows(rows)
+    offered = _suggested_tip_rows(rows)
     for index, row in enumerate(rows):
         if index in offered:
             pending = None
@@ -80,7 +80,7 @@ def entries(rows: Sequence[Row], amounts: Sequence[Amount]) -> list[Entry]:
 
 
 def _is_under_its_amount(rows: Sequence[Row], index: int, said: Label) -> bool:
-    """Say whether the amount of a total's label was set a little higher and became a row before it."""
+    """Return whether the amount of a total's label is printed slightly higher and so became the row before it."""
     if said.kind is not Kind.TOTAL or said.strength < 2 or not 0 < index < len(rows) - 1:
         return False
     above, below = rows[index - 1].text, rows[index + 1].text
@@ -88,7 +88,7 @@ def _is_under_its_amount(rows: Sequence[Row], index: int, said: Label) -> bool:
 
 
 def _with_whole_labels(amounts: Sequence[Amount]) -> list[Amount]:
-    """Let a label go on over a count in it: "Total 3 items 4.50"."""
+    """Return the amounts with labels that continue across a count: "Total 3 items 4.50"."""
     said, whole = "", []
     for amount in amounts:
         said = f"{said} {amount.before}".strip()
@@ -102,7 +102,7 @@ def _with_whole_labels(amounts: Sequence[Amount]) -> list[Amount]:
 
 
 def _guessed(found: Sequence[Entry]) -> list[Entry]:
-    """Read "Total 8817" as 88.17 too, where the receipt's other amounts have two decimals."""
+    """Return extra entries that read "Total 8817" as 88.17, if the receipt's other amounts have two decimals."""
     if not any(entry.amount.places == 2 for entry in found):
         return []
     return [
@@ -134,12 +134,12 @@ def _row_entries(money: Sequence[Amount], pending: tuple[int, Label] | None, *, 
     return found
 
 
-def _offered_rows(rows: Sequence[Row]) -> range:
-    """Give the rows that offer tips of several sizes, each perhaps with the total that it would make."""
+def _suggested_tip_rows(rows: Sequence[Row]) -> range:
+    """Return the rows that suggest tips of several sizes, some with the resulting total."""
     texts = [fold(row.text) for row in rows]
     offered: list[int] = []
     for index, row in enumerate(rows):
-        near = bool(offered) and index - offered[-1] <= _OFFER_GAP
+        near = bool(offered) and index - offered[-1] <= _TIP_GAP
         if _OFFER.search(texts[index]) and not near:
             offered = [index]
         elif _SHARE.search(row.text) and (near or _TIP.search(texts[index])):
@@ -157,7 +157,7 @@ def _shares(rows: Sequence[Row], offered: Sequence[int]) -> set[str]:
 
 
 def summary_rows(rows: Sequence[Row]) -> frozenset[int]:
-    """Give the rows of the block that lists the taxes: its head has two column names and no amount of its own."""
+    """Return the rows of the table of taxes: its header has two column names and no amount."""
     inside: set[int] = set()
     for index, row in enumerate(rows):
         heads = {last for name, _, _, last in vocabulary().find(row.text) if name in {"summary", "tax", "excl"}}

@@ -1,4 +1,4 @@
-"""Fields: from the lines of text on a receipt's pages to a `Reading`. Pure: no picture, no network, no clock."""
+"""Fields: converts the lines of text on a receipt's pages to a `Reading`. Pure code: no picture, network or clock."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -17,19 +17,19 @@ from worker.receipts.receipt import Merchant, Reading, Receipt, Tax
 VERSION: Final = "embedded-1"
 
 _LONGEST: Final = 300
-"""More characters in one line are no text but a pattern."""
+"""Most characters of a line. A longer one is a pattern, not text."""
 
 _WIDEST: Final = 75
-"""Widest text of one receipt, in heights of its lines: 48 characters, and room. Wider is several side by side."""
+"""Largest width of one receipt's text, in line heights: 48 characters plus margin. Wider text is several receipts."""
 
 _SEVERAL: Final = 0.4
-"""What is left of the confidence when the picture seems to show several receipts."""
+"""Factor on the confidence if the picture seems to show several receipts."""
 
 
 def extract(pages: Sequence[Sequence[Line]], *, today: dt.date) -> Reading:
-    """Read the receipt from the lines of its pages, in order; `today` bounds what a date can be.
+    """Return the reading of the receipt from the lines of its pages, in order. Dates after `today` are not accepted.
 
-    Of pages that are receipts of their own the first is read, with little confidence, so that a person looks.
+    If the pages are separate receipts, the first is read, with low confidence, so that a person reviews it.
     """
     laid_out = [_rows(page) for page in pages]
     if len(laid_out) > 1 and _own_totals(laid_out) > 1:
@@ -83,7 +83,7 @@ def extract(pages: Sequence[Sequence[Line]], *, today: dt.date) -> Reading:
     )
     if total.value is not None and total.value < 0:
         receipt = receipt.model_copy(update={"subtotal": None if subtotal is None else -subtotal})
-    receipt = charges.added(receipt, rows, labelled, cents=cents)
+    receipt = charges.with_charges(receipt, rows, labelled, cents=cents)
     doubt = _SEVERAL if several(rows, labelled, day.days) else 1.0
     confidence = {"total": doubt * total.confidence, "purchase_date": day.confidence, "merchant.name": name.confidence}
     stated = {"total": total.value, "purchase_date": day.date, "merchant.name": name.text}
@@ -95,22 +95,22 @@ def extract(pages: Sequence[Sequence[Line]], *, today: dt.date) -> Reading:
 
 
 def _own_totals(pages: Sequence[Sequence[Row]]) -> int:
-    """Count the different totals that the first page and the pages after it name on their own."""
+    """Return the number of different totals on the pages, each page read separately; 0 if the first has none."""
     named: set[Decimal] = set()
     for number, rows in enumerate(pages):
         found = numbers.amounts(rows)
         total = totals.find(entries.entries(rows, found), cents=numbers.has_cents(found))
-        if total.value is not None and total.cases[0].total:
+        if total.value is not None and total.candidates[0].total:
             named.add(total.value)
         elif number == 0:
-            return 0  # the first part of a long receipt
+            return 0  # it is the first part of a long receipt
     return len(named)
 
 
 def several(rows: Sequence[Row], labelled: Sequence[Entry], days: int) -> bool:
-    """Say whether the rows seem to come from several receipts: many totals, many dates, or far too wide for one.
+    """Return whether the rows seem to come from several receipts: many totals, many dates, or too much width for one.
 
-    `days`: how many different dates stand on the picture that could be the purchase's.
+    `days`: the number of different dates in the picture that fit as the date of a purchase.
     """
     totals = {
         round(entry.value)
@@ -129,7 +129,7 @@ def _rows(page: Sequence[Line]) -> list[Row]:
 
 
 def _values(labelled: Sequence[Entry], kind: Kind, *, cents: bool) -> list[Decimal]:
-    """Give the amounts with their own label of `kind` outside the table of taxes, from the top down."""
+    """Return the amounts with their own label of `kind` outside the table of taxes, from top to bottom."""
     return [
         abs(entry.value)
         for entry in labelled
@@ -142,7 +142,7 @@ def _values(labelled: Sequence[Entry], kind: Kind, *, cents: bool) -> list[Decim
 
 
 def _discount(labelled: Sequence[Entry], *, cents: bool) -> Decimal | None:
-    """Give the discount that a label names, else what is taken off between subtotal and total."""
+    """Return the labelled discount, else the negative amounts between subtotal and total."""
     named = _values(labelled, Kind.DISCOUNT, cents=cents)
     if named:
         return named[0]
@@ -161,7 +161,7 @@ def _discount(labelled: Sequence[Entry], *, cents: bool) -> Decimal | None:
 
 
 def _before_discount(values: Sequence[Decimal], discount: Decimal | None, total: Decimal | None) -> Decimal | None:
-    """Give what is labelled a total and is one before the discount: "Total 40.00, discount 5.00, to pay 35.00"."""
+    """Return the amount labelled as total that is before the discount: "Total 40.00, discount 5.00, to pay 35.00"."""
     if discount is None or total is None:
         return None
     return next((value for value in values if value - discount == total), None)
@@ -174,7 +174,7 @@ def _goods_sums(
     tip: Decimal | None,
     total: Decimal | None,
 ) -> list[Decimal]:
-    """Give what the goods may add up to: the subtotal, the total, or the total before taxes, tip and discount."""
+    """Return the possible sums of the goods: the subtotal, the total, or the total before taxes, tip and discount."""
     if total is None:
         return [subtotal] if subtotal else []
     tax = sum((one.amount for one in taxed if one.amount), Decimal(0))
@@ -188,12 +188,12 @@ def _goods_sums(
 
 
 def _first(values: Sequence[Decimal], total: Decimal | None) -> Decimal | None:
-    """Give the first of the values that is not more than the total."""
+    """Return the first value that is not more than the total."""
     return next((value for value in values if total is None or value <= total), None)
 
 
 def _subtotal(values: Sequence[Decimal], taxed: Sequence[Tax], total: Decimal | None) -> Decimal | None:
-    """Give the subtotal that the taxes lead from to the total, else the first one."""
+    """Return the subtotal to which the taxes add up to the total, else the first one."""
     tax = sum((one.amount for one in taxed if one.amount), Decimal(0))
     leading = next(
         (value for value in values if total is not None and abs(value + tax - total) <= 2 * entries.CENT), None

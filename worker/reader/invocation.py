@@ -1,4 +1,4 @@
-"""Invocations: what a request's body holds, and the answer to it. Runs in the processes of the pool."""
+"""Invocations: parses a request's body and produces the answer. It runs in the processes of the pool."""
 
 import base64
 import json
@@ -11,10 +11,10 @@ MAX_PAGES: Final = 20
 
 
 class BadCallError(ValueError):
-    """The request can never be answered; `status` is the HTTP status to answer with."""
+    """A request that can never be answered. `status` is the HTTP status of the response."""
 
     def __init__(self, sentence: str, status: int) -> None:
-        super().__init__(sentence, status)  # both, so that it survives the way from one process to another
+        super().__init__(sentence, status)  # both, so that it can be pickled for another process
         self.status = status
 
     def __str__(self) -> str:
@@ -22,7 +22,7 @@ class BadCallError(ValueError):
 
 
 def answer(body: bytes, content_type: str) -> bytes:
-    """Read the receipt in a request's body and give the response's, the JSON of a `Reading`. Raises `BadCallError`."""
+    """Return the JSON of the `Reading` for a request's body, or raise `BadCallError`."""
     try:
         return reader.read(*_pages(body, content_type)).model_dump_json().encode()
     except BadPictureError as error:
@@ -33,13 +33,13 @@ def _pages(body: bytes, content_type: str) -> list[bytes]:
     if content_type.startswith("image/") or content_type == "application/octet-stream":
         return [body]
     if content_type != "application/json":
-        raise BadCallError(f"{content_type} is not read: send image/* or application/json.", 415)
+        raise BadCallError(f"Content type {content_type} is not supported: send image/* or application/json.", 415)
     try:
-        said = json.loads(body)
-        encoded = said["images"] if "images" in said else [said["image"]]
+        request = json.loads(body)
+        encoded = request["images"] if "images" in request else [request["image"]]
         pages = [base64.b64decode(page, validate=True) for page in encoded]
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise BadCallError('JSON must be {"image": base64} or {"images": [base64, …]}.', 400) from error
+        raise BadCallError('The JSON must be {"image": base64} or {"images": [base64, …]}.', 400) from error
     if not 0 < len(pages) <= MAX_PAGES:
-        raise BadCallError(f"`images` must hold 1 to {MAX_PAGES} pictures.", 400)
+        raise BadCallError(f"`images` must have 1 to {MAX_PAGES} pictures.", 400)
     return pages

@@ -1,8 +1,8 @@
-"""Items: what was bought, from the rows between the head and the sums.
+"""Items: the purchased goods, from the rows between the head and the sums.
 
-An item's description and amount stand in one row, or the description stands above or below the row with its numbers;
-which of the two is the shop's habit. "2 x 0,35" may be a row of its own before or after its item: arithmetic tells
-whose it is, and that the items end where they add up to the subtotal or the total.
+An item's description is in the row of its amount, or in the row above or below, depending on the shop. A count such as
+"2 x 0,35" can be a separate row before or after its item: arithmetic tells to which item it belongs. The items end
+where they add up to the subtotal or the total.
 """
 
 import re
@@ -42,15 +42,13 @@ _FEW: Final = re.compile(r"^\W*[1-9]\s+[^\W\d]{2}")
 _CODE: Final = re.compile(r"^\W*(\d[\d-]{3,13})\b(?![.,]\d)\W*")
 _TIME: Final = re.compile(r"(?<![\d:])([01]?\d|2[0-3]):[0-5]\d(?![\d:])")
 _JOINT: Final = re.compile(r"(\s[xX×@]|[\s:*|=~#-])+$")
-
-
 _TOO_MUCH: Final = 20
-"""An item of this many times the total is a number: of a member, of an account."""
+"""An "item" of more than this many times the total is an identifier, such as a member or account number."""
 
 
 @dataclass(slots=True)
 class _Draft:
-    """An item as it is gathered."""
+    """An item that is being assembled."""
 
     description: str
     amount: Decimal
@@ -59,7 +57,7 @@ class _Draft:
     code: str | None = None
 
     def describe(self, text: str) -> None:
-        """Take description and code from a row of words."""
+        """Set the description and the code from a row of words."""
         code = _CODE.match(text)
         self.description = tidy(text)
         self.code = self.code or (code[1] if code else None)
@@ -74,7 +72,7 @@ def find(
     cents: bool,
     sums: Sequence[Decimal] = (),
 ) -> tuple[Item, ...]:
-    """Give the items of the rows from `start` on; `sums`: what they may add up to (subtotal, total)."""
+    """Return the items in the rows from `start` on. `sums`: the amounts that they may add up to (subtotal, total)."""
     by_row: dict[int, list[Amount]] = defaultdict(list)
     for amount in amounts:
         by_row[amount.row].append(amount)
@@ -93,20 +91,20 @@ def find(
         elif count:
             counts.append((len(drafts), *count))
         elif price:
-            _take_priced(rows[index], numbers, _in_cents(price, most, cents=cents), drafts, above)
+            _add_priced(rows[index], numbers, _in_cents(price, most, cents=cents), drafts, above)
         elif _letters(text) >= 2:
             if drafts and not drafts[-1].description:
                 drafts[-1].describe(_unmarked(rows[index]))
             elif _TIME.search(text):
-                above.clear()  # what stands above it is the head's
+                above.clear()  # the rows above belong to the head
             elif not _only_units(rows[index]):
                 above.append(_unmarked(rows[index]))
-    _settle(drafts, counts)
+    _assign_counts(drafts, counts)
     return tuple(_item(draft) for draft in _up_to_sum(drafts, sums))
 
 
 def _may_be_item(price: Amount | None, text: str, most: Decimal | None, *, first: bool, cents: bool) -> bool:
-    """Tell an item from the columns' names, an account's number, and the head: "Capital 8000 EUR", "London W1D 3RS"."""
+    """Return False for column names, account numbers, and rows of the head: "Capital 8000 EUR", "London W1D 3RS"."""
     if price is None:
         return not _is_heading(text)
     if most is not None and (price.places or not cents) and abs(price.value) > _TOO_MUCH * most:
@@ -115,7 +113,7 @@ def _may_be_item(price: Amount | None, text: str, most: Decimal | None, *, first
 
 
 def _in_cents(price: Amount, most: Decimal | None, *, cents: bool) -> Amount:
-    """Read "$395" as 3.95 where it is more than the whole receipt."""
+    """Return the price, with "$395" read as 3.95 if 395 exceeds the largest sum of the receipt."""
     if cents and price.places == 0 and most is not None and price.value > most:
         return replace(price, value=price.value / 100)
     return price
@@ -126,12 +124,12 @@ def _letters(text: str) -> int:
 
 
 def _only_units(row: Row) -> bool:
-    """Say whether a row names the columns of what is weighed: "kg  EUR/kg  EUR"."""
+    """Return whether a row only has column names of weighed goods: "kg  EUR/kg  EUR"."""
     return _letters(_UNITS.sub("", row.text)) < 2 and not any(map(str.isdigit, row.text))
 
 
 def _unmarked(row: Row) -> str:
-    """Give the row's text without the letter at its end that says how the item is taxed."""
+    """Return the row's text without the tax letter at its end."""
     marked = len(row.pieces) > 1 and len(row.pieces[-1].text) == 1
     return "  ".join(piece.text for piece in (row.pieces[:-1] if marked else row.pieces))
 
@@ -142,7 +140,7 @@ def _is_heading(text: str) -> bool:
 
 
 def _end(rows: Sequence[Row], entries: Sequence[Entry], start: int) -> int:
-    """Give the row where the sums begin: the first label of a sum after the first price."""
+    """Return the row where the sums begin: the first label of a sum after the first price."""
     priced = next(
         (entry.amount.row for entry in entries if entry.amount.row >= start and entry.amount.places == 2), start
     )
@@ -157,7 +155,7 @@ def _end(rows: Sequence[Row], entries: Sequence[Entry], start: int) -> int:
 
 
 def _begin(rows: Sequence[Row], by_row: dict[int, list[Amount]], start: int, end: int, *, cents: bool) -> int:
-    """Give the first row of the items: after the columns' names, or the first price with the words right above it."""
+    """Return the first row of the items: after the column names, or the first price with the words directly above."""
     for index in range(start, end):
         if _is_heading(rows[index].text) and not any(is_price(amount, cents=cents) for amount in by_row[index]):
             return index + 1
@@ -178,8 +176,8 @@ def _begin(rows: Sequence[Row], by_row: dict[int, list[Amount]], start: int, end
     return first
 
 
-def _take_priced(row: Row, numbers: Sequence[Amount], price: Amount, drafts: list[_Draft], above: list[str]) -> None:
-    """Take a row with a price: an item, or the numbers of one whose words stand above or below."""
+def _add_priced(row: Row, numbers: Sequence[Amount], price: Amount, drafts: list[_Draft], above: list[str]) -> None:
+    """Add the item of a row with a price. Its words may be in the row above or below."""
     tail = _tail(row, numbers, price)
     raw = text_before(row, tail[0])
     code = _CODE.match(raw)
@@ -210,13 +208,13 @@ def _take_priced(row: Row, numbers: Sequence[Amount], price: Amount, drafts: lis
 
 
 def _price_per_unit(draft: _Draft, price: Decimal) -> None:
-    """Take a row such as "PRICE/KG 6.30" for the unit price of the item before it, where it fits."""
+    """Use a row such as "PRICE/KG 6.30" as unit price of the item before it, if the arithmetic is right."""
     if draft.quantity is not None and abs(draft.quantity * price - draft.amount) <= CENT:
         draft.unit_price = price
 
 
 def _tail(row: Row, numbers: Sequence[Amount], price: Amount) -> list[Amount]:
-    """Give the numbers that stand in columns at the row's end: quantity, unit price, amount."""
+    """Return the numbers in columns at the row's end: quantity, unit price, amount."""
     before = [number for number in numbers if number.left < price.left]
     tail = [price]
     for number in reversed(before):
@@ -237,7 +235,7 @@ def _tail(row: Row, numbers: Sequence[Amount], price: Amount) -> list[Amount]:
 
 
 def _is_package(row: Row, tail: Sequence[Amount]) -> bool:
-    """Tell a package among the words ("WATER 6X1.5  4.14") from a count, which multiplies to the amount."""
+    """Return whether the first number is a package size ("WATER 6X1.5  4.14"), not a count that gives the amount."""
     count, others = tail[0], tail[1:-1]
     joined = re.match(r"\s?[xX×]\s?\d", count.after) is not None
     among_words = _letters(row.pieces[count.piece].text[: count.start]) >= 2
@@ -250,13 +248,13 @@ def _alone(row: Row) -> bool:
 
 
 def text_before(row: Row, number: Amount) -> str:
-    """Give what stands in the row before the number."""
+    """Return the row's text before the number."""
     parts = [piece.text for piece in row.pieces[: number.piece]]
     return " ".join([*parts, row.pieces[number.piece].text[: number.start]])
 
 
 def _counted(tail: Sequence[Amount], price: Amount) -> tuple[Decimal | None, Decimal | None]:
-    """Find quantity and unit price whose product is the amount; else what is marked as quantity or unit price."""
+    """Return the quantity and unit price whose product is the amount, else those that are marked as such."""
     others = [number for number in tail if number is not price and number.value > 0]
     for one in others:
         for other in others:
@@ -272,7 +270,7 @@ def _counted(tail: Sequence[Amount], price: Amount) -> tuple[Decimal | None, Dec
 
 
 def _count_row(row: Row, numbers: Sequence[Amount]) -> tuple[Decimal, Decimal] | None:
-    """Read a row that says nothing but quantity and unit price: "2 x 0,35", "0.543 KG x 10.99", "3 @ $1.25"."""
+    """Return quantity and unit price of a row with nothing else: "2 x 0,35", "0.543 KG x 10.99", "3 @ $1.25"."""
     if len(numbers) != 2 or not re.search(r"[xX×@*]|/", row.text):
         return None
     bare = _UNITS.sub("", row.text)
@@ -282,8 +280,8 @@ def _count_row(row: Row, numbers: Sequence[Amount]) -> tuple[Decimal, Decimal] |
     return quantity.value, price.value
 
 
-def _settle(drafts: list[_Draft], counts: Sequence[tuple[int, Decimal, Decimal]]) -> None:
-    """Give each count of a row of its own to the item before or after it whose amount it explains."""
+def _assign_counts(drafts: list[_Draft], counts: Sequence[tuple[int, Decimal, Decimal]]) -> None:
+    """Assign each count in a separate row to the item before or after it whose amount it explains."""
     for place, quantity, price in counts:
         for draft in (*drafts[place : place + 1], *drafts[max(0, place - 1) : place]):
             if draft.unit_price is None and abs(quantity * price - abs(draft.amount)) <= CENT:
@@ -292,7 +290,7 @@ def _settle(drafts: list[_Draft], counts: Sequence[tuple[int, Decimal, Decimal]]
 
 
 def _up_to_sum(drafts: list[_Draft], sums: Sequence[Decimal]) -> list[_Draft]:
-    """Cut off what comes after the items have added up to one of the sums."""
+    """Return the drafts up to the point where they add up to one of the sums."""
     for count in range(len(drafts), 0, -1):
         if sum((draft.amount for draft in drafts[:count]), Decimal(0)) in sums:
             return drafts[:count]
@@ -300,7 +298,7 @@ def _up_to_sum(drafts: list[_Draft], sums: Sequence[Decimal]) -> list[_Draft]:
 
 
 def tidy(text: str) -> str:
-    """Take code and count off a description's front and what joins it to the numbers off its end."""
+    """Return a description without the code and count at its start and the joining characters at its end."""
     text = re.sub(r"\s+", " ", text).strip(" |.:*")
     coded = _CODE.sub("", text)
     text = coded if _letters(coded) >= 2 else text

@@ -1,4 +1,4 @@
-"""Labels: what kind of amount the words before it announce."""
+"""Labels: the kind of an amount, by the words before it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from worker.reader.words import Vocabulary, data, words
 
 
 class Kind(StrEnum):
-    """What an amount is."""
+    """The kind of an amount."""
 
     TOTAL = "total"
     SUBTOTAL = "subtotal"
@@ -32,7 +32,7 @@ class Kind(StrEnum):
 class Label:
     """The kind that a text announces, and how strongly it announces a total (0 to 3).
 
-    `languages`: of the words that were recognised. `whole`: the text has no other words.
+    `languages`: the languages of the recognised words. `whole`: the text has no other words.
     """
 
     kind: Kind
@@ -46,15 +46,15 @@ NO_LABEL = Label(Kind.NONE)
 
 @cache
 def vocabulary() -> Vocabulary:
-    """Give the vocabulary of labels."""
+    """Return the vocabulary of labels."""
     return Vocabulary(data("words.toml"))
 
 
 @lru_cache(maxsize=10_000)
 def label(text: str) -> Label:
-    """Say what the words of `text` announce for the amount that follows them.
+    """Return the label that the words of `text` are for the amount after them.
 
-    Where a text announces several things one after another ("Qty 1 Total"), the last one counts.
+    If a text announces several kinds ("Qty 1 Total"), the last one counts.
     """
     found = list(vocabulary().find(text))
     if not found:
@@ -63,41 +63,41 @@ def label(text: str) -> Label:
     for name, _, _, last in found:
         classes[name] = max(classes.get(name, -1), last)
     languages = tuple(sorted({language for _, language, _, _ in found}))
-    spoken = words(text)
-    kind, strength = _kind(classes, spoken)
+    all_words = words(text)
+    kind, strength = _kind(classes, all_words)
     covered = {place for _, _, first, last in found for place in range(first, last + 1)}
-    whole = all(place in covered for place, word in enumerate(spoken) if word.isalpha())
+    whole = all(place in covered for place, word in enumerate(all_words) if word.isalpha())
     return Label(kind, strength, languages, whole)
 
 
-class _Said:
-    """The classes of words that a text has, and where each was said last."""
+class _LabelWords:
+    """The classes of words in a text, and the last position of each."""
 
-    def __init__(self, at: dict[str, int], spoken: list[str]) -> None:
+    def __init__(self, at: dict[str, int], all_words: list[str]) -> None:
         self.at = at
-        self.spoken = spoken
+        self.all_words = all_words
 
     def __contains__(self, name: str) -> bool:
         return name in self.at
 
     def after(self, name: str, other: str) -> bool:
-        """Say whether `name` is said, and not before `other`."""
+        """Return whether `name` occurs, and not before `other`."""
         return name in self.at and self.at[name] >= self.at.get(other, -1)
 
     def ends_with(self, name: str) -> bool:
-        """Say whether no word comes after `name`."""
-        return name in self.at and not any(word.isalpha() for word in self.spoken[self.at[name] + 1 :])
+        """Return whether no word comes after `name`."""
+        return name in self.at and not any(word.isalpha() for word in self.all_words[self.at[name] + 1 :])
 
     def total_strength(self) -> float:
-        """Give how strongly the text announces a total."""
+        """Return how strongly the text announces a total."""
         taxed = 0.5 if "incl" in self and "tax" in self else 0.0
-        return 2.0 + (0.7 if "strong" in self else 0.0) + taxed + (0.3 if len(self.spoken) <= 3 else 0.0)
+        return 2.0 + (0.7 if "strong" in self else 0.0) + taxed + (0.3 if len(self.all_words) <= 3 else 0.0)
 
 
-_Rule = tuple[Callable[[_Said], bool], Kind, Callable[[_Said], float]]
+_Rule = tuple[Callable[[_LabelWords], bool], Kind, Callable[[_LabelWords], float]]
 
 
-def _none(_: _Said) -> float:
+def _none(_: _LabelWords) -> float:
     return 0.0
 
 
@@ -115,30 +115,30 @@ _RULES: tuple[_Rule, ...] = (
     (lambda said: said.after("service", "total") and "tax" not in said, Kind.SERVICE, _none),
     (lambda said: said.after("cash", "total"), Kind.CASH, _none),
     (lambda said: said.after("card", "total"), Kind.CARD, _none),
-    (lambda said: "total" in said, Kind.TOTAL, _Said.total_strength),
+    (lambda said: "total" in said, Kind.TOTAL, _LabelWords.total_strength),
     (lambda said: "tax" in said, Kind.TAX, _none),
     (lambda said: "paid" in said, Kind.PAID, lambda _: 1.0),
     (lambda said: "weak" in said, Kind.TOTAL, lambda said: 1.6 if "strong" in said else 0.8),
     (lambda said: "service" in said, Kind.SERVICE, _none),
 )
-"""What decides the kind, in this order: the first rule that holds."""
+"""The rules for the kind. The first one that applies decides."""
 
 
-def _counts(said: _Said) -> bool:
-    """Tell "Total Qty" from "Total 3 items" and from "Subtotal (Qty 4)", which has its count already."""
-    if ("total" in said or "sub" in said) and any(map(str.isdigit, said.spoken[said.at["count"] + 1 :])):
+def _counts(said: _LabelWords) -> bool:
+    """Return whether the label announces a count: "Total Qty" does, "Total 3 items" and "Subtotal (Qty 4)" do not."""
+    if ("total" in said or "sub" in said) and any(map(str.isdigit, said.all_words[said.at["count"] + 1 :])):
         return False
     if "total" not in said:
         return True
-    between = said.spoken[said.at["total"] : said.at["count"]]
+    between = said.all_words[said.at["total"] : said.at["count"]]
     return said.at["count"] > said.at["total"] and not any(word.isdigit() for word in between)
 
 
-def _of_taxes(said: _Said) -> bool:
+def _of_taxes(said: _LabelWords) -> bool:
     return "tax" in said and "incl" not in said and said.at["tax"] > said.at["total"] - 2
 
 
-def _kind(at: dict[str, int], spoken: list[str]) -> tuple[Kind, float]:
-    """Decide by the classes found, the last word of each, and all words."""
-    said = _Said(at, spoken)
+def _kind(at: dict[str, int], all_words: list[str]) -> tuple[Kind, float]:
+    """Return the kind and its strength by the classes found, the last word of each, and all words."""
+    said = _LabelWords(at, all_words)
     return next(((kind, strength(said)) for holds, kind, strength in _RULES if holds(said)), (Kind.NONE, 0.0))

@@ -1,4 +1,4 @@
-"""Layout: rows of a receipt from lines of text that lie anywhere on a leaning, curved or slanted page."""
+"""Layout: gathers lines of text into rows, on a page that may be tilted, curved or seen at an angle."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from worker.reader.ocr import Line
 
 _ALONG: Final = 3.0
-"""From this ratio of width to height on, a line's own slope says how the page leans there."""
+"""Lines with at least this ratio of width to height are used to measure the slope of the page."""
 _WILD, _ENOUGH = 0.2, 8
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A line of text on a straightened page: sides in pixels, `y` its middle."""
+    """A line of text on a straightened page, in pixels; `y` is its vertical middle."""
 
     text: str
     score: float
@@ -27,49 +27,49 @@ class Piece:
 
     @property
     def middle(self) -> float:
-        """Where the piece's middle lies across the page."""
+        """The horizontal middle of the piece."""
         return (self.left + self.right) / 2
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Pieces that stand side by side, from left to right."""
+    """Pieces side by side, from left to right."""
 
     pieces: tuple[Piece, ...]
 
     @property
     def text(self) -> str:
-        """The row as one text, its pieces set apart by two blanks."""
+        """The row as one text, with two blanks between pieces."""
         return "  ".join(piece.text for piece in self.pieces)
 
     @property
     def y(self) -> float:
-        """The middle of the row."""
+        """The vertical middle of the row."""
         return float(np.mean([piece.y for piece in self.pieces]))
 
     @property
     def height(self) -> float:
-        """The height of its largest piece."""
+        """The height of the tallest piece."""
         return max(piece.height for piece in self.pieces)
 
     @property
     def left(self) -> float:
-        """Where its first piece begins."""
+        """The left side of the first piece."""
         return self.pieces[0].left
 
     @property
     def right(self) -> float:
-        """Where its last piece ends."""
+        """The right side of the piece that ends last."""
         return max(piece.right for piece in self.pieces)
 
     @property
     def score(self) -> float:
-        """How sure the network is of the row's text, by its least certain piece."""
+        """The OCR confidence of the row's least certain piece (0 to 1)."""
         return min(piece.score for piece in self.pieces)
 
 
 def straighten(lines: Sequence[Line]) -> list[Piece]:
-    """Put the lines on a page that leans no more: neither turned by a few degrees, nor seen at a slant, nor curled."""
+    """Return the lines on a straightened page: rotation by a few degrees, perspective and curl are removed."""
     if not lines:
         return []
     corners = np.array([line.corners for line in lines], dtype=np.float64)
@@ -77,14 +77,14 @@ def straighten(lines: Sequence[Line]) -> list[Piece]:
     along = (corners[:, 1] + corners[:, 2] - corners[:, 0] - corners[:, 3]) / 2
     across = (corners[:, 3] + corners[:, 2] - corners[:, 0] - corners[:, 1]) / 2
     width, height = np.linalg.norm(along, axis=1), np.linalg.norm(across, axis=1)
-    lean = _Lean.of(middle, along, width, height)
+    slope = _Slope.of(middle, along, width, height)
     return [
         Piece(
             text=line.text,
             score=line.score,
-            left=lean.across(*middle[index]) - float(width[index]) / 2,
-            right=lean.across(*middle[index]) + float(width[index]) / 2,
-            y=lean.level(*middle[index]),
+            left=slope.across(*middle[index]) - float(width[index]) / 2,
+            right=slope.across(*middle[index]) + float(width[index]) / 2,
+            y=slope.level(*middle[index]),
             height=float(height[index]),
         )
         for index, line in enumerate(lines)
@@ -92,10 +92,11 @@ def straighten(lines: Sequence[Line]) -> list[Piece]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Lean:
-    """The slope of the text as a function of the place: constant, and growing along and across the page.
+class _Slope:
+    """The slope of the text as a function of the place: a constant plus terms that grow along and across the page.
 
-    Fitted to the slopes of the long lines. The level of a place is where its row would meet the middle of the page.
+    It is fitted to the slopes of the long lines. The level of a place is the height at which its row crosses the middle
+    of the page.
     """
 
     centre: NDArray[np.float64]
@@ -110,7 +111,7 @@ class _Lean:
         width: NDArray[np.float64],
         height: NDArray[np.float64],
     ) -> Self:
-        """Fit to the lines' middles, directions, widths and heights."""
+        """Return the slope fitted to the lines' middles, directions, widths and heights."""
         centre = (middle.min(axis=0) + middle.max(axis=0)) / 2
         half = np.maximum(np.ptp(middle, axis=0) / 2, 1.0)
         factors = np.zeros(4)
@@ -124,26 +125,26 @@ class _Lean:
         return cls(centre, half, factors)
 
     def level(self, x: float, y: float) -> float:
-        """Give the height at which the row through a place crosses the middle of the page."""
+        """Return the height at which the row through a place crosses the middle of the page."""
         across, down = (np.array([x, y]) - self.centre) / self.half
         plain, by_x, by_y, by_both = self.factors
         rise = (plain + by_y * down) * across + (by_x + by_both * down) * across**2 / 2
         return float(y - rise * self.half[0])
 
     def across(self, x: float, y: float) -> float:
-        """Give how far to the right a place is on the upright page: what leans also shifts to the side."""
+        """Return the horizontal position of a place on the upright page: rotation also shifts it sideways."""
         return float(x + self.factors[0] * (y - self.centre[1]))
 
 
 def _fit(places: NDArray[np.float64], slopes: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Fit slopes over places by least squares, the second time without what lies off, held back to a constant."""
+    """Return the factors of a regularized least-squares fit of slopes over places, the second pass without outliers."""
     terms = np.column_stack([np.ones(len(places)), places, places[:, 0] * places[:, 1]])
-    held_back = np.diag([0.0, 1.0, 1.0, 2.0]) * 0.05 * weights.sum()
+    penalty = np.diag([0.0, 1.0, 1.0, 2.0]) * 0.05 * weights.sum()
     kept = np.ones(len(slopes), dtype=bool)
     factors = np.zeros(4)
     for _ in range(2):
         weighted = terms[kept] * weights[kept, None]
-        factors = np.linalg.solve(weighted.T @ terms[kept] + held_back, weighted.T @ slopes[kept])
+        factors = np.linalg.solve(weighted.T @ terms[kept] + penalty, weighted.T @ slopes[kept])
         off = np.abs(slopes - terms @ factors)
         kept = off <= max(2.5 * float(np.median(off)), 0.01)
     return factors
@@ -156,10 +157,10 @@ def _weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64]) 
 
 
 def rows(pieces: Iterable[Piece]) -> list[Row]:
-    """Gather pieces into rows, from the top down.
+    """Return the pieces gathered into rows, from top to bottom.
 
-    From left to right, each piece joins the row whose last piece it is level with; being level is judged from the
-    nearest piece, so that a row may climb slowly on curved paper.
+    From left to right, each piece joins the row whose last piece is level with it. Only the nearest piece is compared,
+    so that a row may climb slowly on curved paper.
     """
     open_rows: list[list[Piece]] = []
     for piece in sorted(pieces, key=lambda piece: piece.left):

@@ -1,8 +1,8 @@
-"""Merchant: who sold, from the head of the receipt.
+"""The merchant's name, from the head of the receipt.
 
-The name is in the first lines, and not simply the first line that has letters: around it stand addresses, slogans,
-handwriting, "tax invoice" and the web site. A legal form ("Sdn Bhd", "GmbH", "Inc") marks a name; so do size, the place
-right above the address, and a name that comes again further down.
+The name is in the first lines, but not always the first line with letters: addresses, slogans, handwriting, "tax
+invoice" and the web site surround it. A legal form ("Sdn Bhd", "GmbH", "Inc") marks a name. So do a large size, a place
+directly above the address, and repetition further down.
 """
 
 import re
@@ -20,18 +20,18 @@ from worker.reader.words import data, fold, letters_for_digits, near, words
 _HEAD: Final = 16
 _MOST_LINES: Final = 3
 _LEAST: Final = 0.45
-"""A name that is less sure is not given: it is a scrap of something else."""
+"""Lowest confidence of a name. A less certain one is a scrap of other text."""
 _NOT_IN_HEAD: Final = 0.55
-"""How sure a name is that the thanks or a site's address gives."""
+"""Confidence of a name from the greeting or the address of a web site."""
 _PRICED: Final = re.compile(r"\d[.,]\d{2,3}\s*$")
 _SENTENCE: Final = re.compile(r"^[a-zß-ÿ]\S*\s\S+\s\S|[$€£]\s?\d")
 _LOGO: Final = 2.6
-"""From this multiple of the body's height on, a word is a logo."""
+"""A word of at least this multiple of the body text's height is a logo."""
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """The merchant's name, the rows that it stands in, and how sure it is (0 to 1)."""
+    """The merchant's name, its rows, and the confidence in it (0 to 1)."""
 
     text: str | None
     rows: tuple[int, ...]
@@ -71,7 +71,7 @@ def _has(name: str, text: str) -> bool:
 
 @lru_cache(maxsize=2_000)
 def _is_noise(text: str) -> bool:
-    """Say whether a line is about something else than a name: by a word that no name has, or as a label is written."""
+    """Return whether a line is not a name, because it has a word that no name has or looks like a label."""
     if _has("noise", text) or any(near(word, known) for word in words(text) for known in _misread()):
         return True
     caption = _patterns()["caption"]
@@ -85,24 +85,24 @@ def _is_noise(text: str) -> bool:
 
 
 def is_beside(text: str) -> bool:
-    """Say whether a line stands beside the name: about something else, or part of an address."""
+    """Return whether a line is not part of the name: it is about something else, or part of an address."""
     return _is_noise(text) or (not _has("legal", text) and is_address(text))
 
 
 @cache
 def _places() -> frozenset[str]:
-    """Countries and cities, which stand in addresses."""
+    """Return the names of countries and cities that occur in addresses."""
     return frozenset(word for profile in profiles() for word in profile.words if word.isalpha() and len(word) > 3)
 
 
 def find(rows: Sequence[Row]) -> Name:
-    """Find the merchant's name: in the head of the receipt, else in its thanks or its site's address."""
+    """Return the merchant's name from the head of the receipt, else from its greeting or web site."""
     name = _in_head(rows)
     return name if name.text else _elsewhere(rows)
 
 
 def _elsewhere(rows: Sequence[Row]) -> Name:
-    """Give the name of a shop whose head is a picture: "Thank you for shopping at …", "www.….com"."""
+    """Return the name from "Thank you for shopping at …" or "www.….com", for a head that is a picture."""
     for pattern in ("greeting", "site"):
         for row in rows:
             found = _patterns()[pattern].search(row.text)
@@ -143,7 +143,7 @@ def _in_head(rows: Sequence[Row]) -> Name:
 
 
 def _above_address(head: Sequence[_Line]) -> list[int]:
-    """Give the lines that stand right above the first line of an address, one under the other."""
+    """Return the lines directly above the first line of an address, without gaps."""
     first = next((place for place, line in enumerate(head) if _is_street(line.text)), 0)
     found = []
     for place in range(first - 1, -1, -1):
@@ -154,7 +154,7 @@ def _above_address(head: Sequence[_Line]) -> list[int]:
 
 
 def _head(rows: Sequence[Row]) -> list[_Line]:
-    """Give the stretches of text above the first amount; pieces far apart in a row are stretches of their own."""
+    """Return the stretches of text above the first amount. Pieces far apart in a row are separate stretches."""
     head: list[_Line] = []
     for index, row in enumerate(rows[:_HEAD]):
         named = any(line.letters > 3 and not _is_noise(line.text) for line in head)
@@ -171,7 +171,7 @@ def _head(rows: Sequence[Row]) -> list[_Line]:
 
 
 def _apart(one: Piece, other: Piece) -> bool:
-    """Say whether two pieces of a row are two texts: far apart, or a name beside small print or its address."""
+    """Return whether two pieces of a row are separate texts: far apart, or a name beside small print or an address."""
     small, large = sorted((one.height, other.height))
     far = other.left - one.right > 1.5 * small or large > 2.0 * small
     return far or (is_address(other.text) and not is_address(one.text))
@@ -191,7 +191,7 @@ def _line(run: Sequence[Piece], row: int) -> _Line:
 
 
 def is_address(text: str) -> bool:
-    """Say whether a line of text is part of an address."""
+    """Return whether a line of text is part of an address."""
     if _has("address", text):
         return True
     found = [word for word in fold(text).split() if not word.isdigit()]
@@ -203,7 +203,7 @@ def _is_street(text: str) -> bool:
 
 
 def _points(line: _Line, body: float, rest: Sequence[str], *, above: int) -> float:
-    """Give what speaks for a line; `above`: how many lines before it are not beside the name."""
+    """Return the points of a line as the name. `above`: the number of lines before it that may be names."""
     text = tidy(line.text)
     letters = sum(map(str.isalpha, text))
     if letters < 2 or line.score < 0.6:
@@ -231,13 +231,13 @@ def _points(line: _Line, body: float, rest: Sequence[str], *, above: int) -> flo
 
 
 def _foreign(text: str) -> bool:
-    """Say whether a text is, in the main, not in Latin letters: among Latin text a misread picture."""
+    """Return whether a text is mostly not in Latin letters. Among Latin text it is a misread picture."""
     letters = [mark for mark in text if mark.isalpha()]
     return sum(mark > "\u024f" for mark in letters) > 0.3 * len(letters)
 
 
 def _repeated(line: _Line, text: str, rest: Sequence[str]) -> float:
-    """Give points to a name that comes again: in the web site, the thanks, the card's slip."""
+    """Return points for a name that occurs again: in the web site, the greeting, or the card slip."""
     key = fold(text).replace(" ", "")
     if len(key) < 4:
         return 0.0
@@ -245,7 +245,10 @@ def _repeated(line: _Line, text: str, rest: Sequence[str]) -> float:
 
 
 def _brand(head: Sequence[_Line], best: int, points: Sequence[float], body: float) -> tuple[int, str | None, list[int]]:
-    """Join what belongs together; of a logo and a full name that begins with it, take the one that leads."""
+    """Return the best line, the complete name and its lines.
+
+    Of a logo and a full name that begins with it, the logo is used if it is large, else the full name.
+    """
     for place in range(len(head)):
         logo, full = (place, best) if _has("legal", head[best].text) else (best, place)
         if place == best or not _has("legal", head[full].text) or points[full] < 0:
@@ -261,7 +264,7 @@ def _brand(head: Sequence[_Line], best: int, points: Sequence[float], body: floa
 
 
 def _begins(full: _Line, logo: _Line, alike: float) -> bool:
-    """Say whether the full name begins with the logo, or with something as `alike` it as that (0 to 1)."""
+    """Return whether the full name begins with the logo, with a similarity of at least `alike` (0 to 1)."""
     whole, start = fold(full.text).replace(" ", ""), fold(logo.text).replace(" ", "")
     if len(start) < 3 or len(start) > 0.8 * len(whole):
         return False
@@ -269,7 +272,7 @@ def _begins(full: _Line, logo: _Line, alike: float) -> bool:
 
 
 def _spelled(logo: str, full: str) -> str:
-    """Spell a drawn logo as the full name does, where it was not read as it stands there."""
+    """Return the logo in the spelling of the full name, if it was misread."""
     start = fold(logo).replace(" ", "")
     if fold(full).replace(" ", "").startswith(start):
         return logo
@@ -282,7 +285,7 @@ def _spelled(logo: str, full: str) -> str:
 
 
 def _joined(head: Sequence[_Line], best: int, points: Sequence[float]) -> list[int]:
-    """Add the lines that go on with the name: a legal form on its own, the rest after "&", a logo in two lines."""
+    """Return the lines of the name, with a legal form on a separate line, the rest after "&", or a second logo line."""
     taken = [best]
     after = best + 1
     if after < len(head) and (
@@ -297,7 +300,7 @@ def _joined(head: Sequence[_Line], best: int, points: Sequence[float]) -> list[i
 
 
 def _goes_before(head: Sequence[_Line], taken: Sequence[int], points: Sequence[float]) -> bool:
-    """Say whether the line above begins the name of which the lines taken are the end."""
+    """Return whether the name begins in the line above the ones taken."""
     before, text = taken[0] - 1, " ".join(head[place].text for place in taken)
     if _only_form(text):
         return points[before] > -0.5
@@ -305,7 +308,7 @@ def _goes_before(head: Sequence[_Line], taken: Sequence[int], points: Sequence[f
 
 
 def _only_form(text: str) -> bool:
-    """Say whether a line is but the end of a name: a legal form, a trade, a bracket that another line opened."""
+    """Return whether a line can only end a name: a legal form, a trade, a bracket that another line opened."""
     if text.count(")") > text.count("("):
         return True
     bare = re.sub(r"\([^)]*\)", lambda inside: inside[0] if _has("legal", inside[0]) else "", text)
@@ -321,7 +324,7 @@ def _unfinished(text: str) -> bool:
 
 
 def _twins(head: Sequence[_Line], first: int, second: int, points: Sequence[float]) -> bool:
-    """Say whether two lines are one name set in two: single words of one size, one under or beside the other."""
+    """Return whether two lines are one name: single words of one size, one below or beside the other."""
     one, other = head[first], head[second]
     alike = 0.8 < one.height / other.height < 1.25 and abs(points[first] - points[second]) < 1.0
     single = all(len(line.text.split()) == 1 and line.letters >= 4 for line in (one, other))
@@ -334,6 +337,6 @@ def _same(one: _Line, other: _Line) -> bool:
 
 
 def tidy(text: str) -> str:
-    """Take what is no part of a name off its ends: registration numbers, stars, dashes."""
+    """Return a name without registration numbers, stars and dashes at its ends."""
     text = _patterns()["registration"].sub("", re.sub(r"\s+", " ", text))
     return letters_for_digits(text.strip(" \t*#-–—=_:;,·•|~<>").removeprefix(".").strip())

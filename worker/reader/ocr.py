@@ -1,8 +1,8 @@
 """OCR: finds lines of text on a page and reads them (PP-OCRv6 small, detection and recognition).
 
-The pipeline is PaddleOCR's; what differs is what costs time. A line is padded to its batch's width, not to 320 pixels,
-and a page is searched at a bounded size while its text is read from the pixels it came with. That makes it about
-three times cheaper than the stock pipeline at the same reading (docs/models.md has the figures).
+The pipeline is PaddleOCR's, with two differences that save time. A line is padded to the width of its batch, not to 320
+pixels. A page is searched at a bounded size, but its text is read from the original pixels. Together they make it about
+three times cheaper than the stock pipeline at the same accuracy (docs/models.md has the figures).
 """
 
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ Corners = MatLike
 """4 x 2: top left, top right, bottom right, bottom left, in pixels."""
 
 SEARCH_PIXELS: Final = 1_150_000
-"""The size at which a page, or a band of a long one, is searched for lines."""
+"""Pixels to which a page, or a band of a long page, is scaled for the search for lines."""
 
 LONG: Final = 4.5
-"""From this ratio of its sides on, a page is a till roll and searched band by band."""
+"""A page with a larger ratio of height to width is a till roll, and is searched band by band."""
 
 BAND: Final = 2.5
-"""The length of a band, in widths of the roll; neighbours share a tenth of it."""
+"""The length of a band, in widths of the roll. Adjacent bands share a tenth of it."""
 
 MIN_SCORE: Final = 0.5
-"""What is read with less certainty is dropped: it is a picture, a bar code or dirt."""
+"""Lowest score of a line that is kept. A line with a lower one is a picture, a bar code or dirt."""
 
 _INK, _BOX_SCORE, _GROW = 0.3, 0.5, 1.6
 _MAX_BOXES = 600
@@ -39,7 +39,7 @@ _BATCH_WIDTH = 2_560
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of text: what it says, how sure the network is (0 to 1), and where it stands."""
+    """A line of text with the network's confidence (0 to 1) and its corners."""
 
     text: str
     score: float
@@ -47,7 +47,7 @@ class Line:
 
 
 class Ocr:
-    """Finds and reads lines; one instance a process, since a session holds the network's weights."""
+    """The detection and recognition networks. Use one instance per process: each holds the weights in memory."""
 
     def __init__(self, *, threads: int) -> None:
         self._detection = session(DETECTION, threads=threads)
@@ -56,7 +56,7 @@ class Ocr:
         self._characters = np.array(["", *characters, " "])
 
     def find(self, page: Pixels) -> list[Corners]:
-        """Give the corners of every line of text on the page."""
+        """Return the corners of every line of text on the page."""
         height, width = page.shape[:2]
         if height <= LONG * width:
             return self._find(page)
@@ -83,7 +83,7 @@ class Ocr:
         return [(box * ratio).clip(0, [width - 1, height - 1]).astype(np.float32) for box in boxes]
 
     def read(self, page: Pixels, places: list[Corners]) -> list[Line]:
-        """Read the text at each place, in the order given."""
+        """Return the line of text at each place, in the given order."""
         crops = [_crop(page, place) for place in places]
         found = [("", 0.0)] * len(crops)
         for batch in _batches([crop.shape[1] for crop in crops]):
@@ -97,7 +97,10 @@ class Ocr:
         return [Line(text, score, place) for (text, score), place in zip(found, places, strict=True)]
 
     def _decode(self, chances: NDArray[np.float32]) -> tuple[str, float]:
-        """Collapse one line's chances (time x character) to text, by the rule of CTC: repeats once, blanks away."""
+        """Return text and confidence of one line's probabilities (time x character).
+
+        The CTC rule applies: repeated characters are merged, then blanks are dropped.
+        """
         best = chances.argmax(axis=1)
         kept = (best != 0) & np.insert(best[1:] != best[:-1], 0, values=True)
         if not kept.any():
@@ -107,13 +110,13 @@ class Ocr:
 
 
 def _is_cut(place: Corners, top: int, length: int, height: int) -> bool:
-    """Say whether a line touches an edge between two bands: the neighbour has it whole."""
+    """Return whether a line touches an edge between two bands. The adjacent band has it whole."""
     upper, lower = place[:, 1].min(), place[:, 1].max()
     return (upper <= 1 and top > 0) or (lower >= length - 2 and top + length < height)
 
 
 def _same_place(one: Corners, other: Corners) -> bool:
-    """Say whether two finds are of one line: the middle of each lies within the other's height."""
+    """Return whether two boxes are the same line: level with each other and mostly overlapping."""
     if abs(float(one[:, 1].mean() - other[:, 1].mean())) > 0.4 * float(np.ptp(one[:, 1])):
         return False
     left, right = max(one[:, 0].min(), other[:, 0].min()), min(one[:, 0].max(), other[:, 0].max())
@@ -121,12 +124,12 @@ def _same_place(one: Corners, other: Corners) -> bool:
 
 
 def _network_input(pixels: Pixels) -> NDArray[np.float32]:
-    """Channels first, BGR as the networks were trained, -1 to 1."""
+    """Return pixels as the networks were trained: channels first, BGR, -1 to 1."""
     return (pixels[:, :, ::-1].astype(np.float32) / 127.5 - 1).transpose(2, 0, 1)
 
 
 def _boxes(ink: MatLike) -> list[Corners]:
-    """Turn the map of ink into the corners of lines (differentiable binarization's second half)."""
+    """Return the corners of lines from the probability map (the post-processing of differentiable binarization)."""
     mask = cv2.dilate((ink > _INK).astype(np.uint8), np.ones((2, 2), np.uint8))
     contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     boxes = []
@@ -153,7 +156,7 @@ def _mean_inside(ink: MatLike, box: Corners) -> float:
 
 
 def _ordered(box: Corners) -> Corners:
-    """Order corners from the top left on, clockwise, for text that leans less than 45 degrees."""
+    """Return the corners clockwise from the top left, for text tilted by less than 45 degrees."""
     by_x = box[np.argsort(box[:, 0], kind="stable")]
     left, right = by_x[:2], by_x[2:]
     top_left, bottom_left = left[np.argsort(left[:, 1])]
@@ -162,7 +165,7 @@ def _ordered(box: Corners) -> Corners:
 
 
 def _crop(page: Pixels, place: Corners) -> Pixels:
-    """Cut a line out, straightened, at the height that the network reads."""
+    """Return a straightened line, scaled to the height that the network reads."""
     top, right, bottom, left = (float(np.linalg.norm(place[side] - place[side - 3])) for side in range(4))
     along, across = max(top, bottom, 1.0), max(left, right, 1.0)
     size = (max(1, int(along)), max(1, int(across)))
@@ -176,7 +179,7 @@ def _crop(page: Pixels, place: Corners) -> Pixels:
 
 
 def _batches(widths: list[int]) -> list[list[int]]:
-    """Put lines of like width together, so that little is padded and a batch's memory is bounded."""
+    """Return batches of lines of similar width, so that little is padded and the memory of a batch is bounded."""
     batches: list[list[int]] = []
     for index in sorted(range(len(widths)), key=widths.__getitem__):
         if (

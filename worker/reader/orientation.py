@@ -1,7 +1,7 @@
-"""Orientation: which way up a page is, when nothing but its pixels says so.
+"""Orientation: determines from the pixels which way up a page is.
 
-A small network looks at the page as a whole. It is seldom wrong, and what it says is only a guess that the lines of
-text confirm: upright lines are wider than high, and they read with more certainty than the same lines upside down.
+A small network classifies the whole page. It is rarely wrong, but its result is only a guess, which the lines of text
+must confirm. Upright lines are wider than high, and read with more confidence than the same lines upside down.
 """
 
 from collections.abc import Sequence
@@ -19,18 +19,18 @@ _MEAN: Final = np.array([0.485, 0.456, 0.406], np.float32)
 _SPREAD: Final = np.array([0.229, 0.224, 0.225], np.float32)
 
 UPRIGHT_SCORE: Final = 0.9
-"""Lines that read with less certainty than this, on average, are tried upside down too."""
+"""If the mean score of the lines is lower, they are also read upside down."""
 
 
 class Orientation:
-    """Guesses how far a page is turned; one instance a process."""
+    """The orientation network. Use one instance per process."""
 
     def __init__(self, *, threads: int) -> None:
         self._network = session(ORIENTATION, threads=threads)
         self._input = self._network.get_inputs()[0].name
 
     def quarters(self, page: Pixels) -> int:
-        """Give by how many quarter turns counter-clockwise the page gets upright (0 to 3)."""
+        """Return the number of counter-clockwise quarter turns that make the page upright (0 to 3)."""
         height, width = page.shape[:2]
         share = _SHORT_SIDE / min(height, width)
         size = (max(_WINDOW, round(width * share)), max(_WINDOW, round(height * share)))
@@ -42,7 +42,7 @@ class Orientation:
 
 
 def sideways(places: Sequence[Corners]) -> bool:
-    """Say whether most of the text, by length, runs up or down the page."""
+    """Return whether most of the text, by length, runs up or down the page."""
     tall = wide = 0.0
     for place in places:
         along, across = np.linalg.norm(place[0] - place[1]), np.linalg.norm(place[0] - place[3])

@@ -1,4 +1,4 @@
-"""Pages: the lines of text on one picture, read the right way up."""
+"""Pages: reads the lines of text in one picture, the right way up."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -13,16 +13,16 @@ _SAMPLE: Final = 8
 
 
 class PageReader:
-    """Reads pages; one instance a process, since it holds the networks."""
+    """A reader of pages. Use one instance per process: it holds the networks."""
 
     def __init__(self, *, threads: int) -> None:
         self._ocr = Ocr(threads=threads)
         self._orientation = Orientation(threads=threads)
 
     def read(self, page: Pixels, *, most: int) -> list[Line]:
-        """Give the lines of text on the page, in no order, with corners on the page as turned upright.
+        """Return the lines of text on the page, unordered, with corners on the upright page.
 
-        Of more than `most` lines those in the middle are left out: the head names the shop, the foot the sums.
+        If there are more than `most` lines, those in the middle are left out: the head has the shop, the foot the sums.
         """
         page = turn(page, self._orientation.quarters(page))
         places = self._ocr.find(page)
@@ -36,7 +36,7 @@ class PageReader:
         return self._ocr.read(page, head_and_foot(places, most))
 
     def _upside_down(self, page: Pixels, places: list[Corners]) -> bool:
-        """Read the longest lines; where they read badly, read them upside down too and compare."""
+        """Return whether the longest lines, if they read badly, read better upside down."""
         longest = sorted(places, key=lambda place: float(np.linalg.norm(place[0] - place[1])))[-_SAMPLE:]
         upright = self._score(page, longest)
         if upright >= UPRIGHT_SCORE:
@@ -48,7 +48,7 @@ class PageReader:
 
 
 def head_and_foot(places: Sequence[Corners], most: int) -> list[Corners]:
-    """Give at most `most` places: the upper third and the lower two thirds of what there is room for."""
+    """Return at most `most` places: a third of them from the top, two thirds from the bottom."""
     if len(places) <= most:
         return list(places)
     downwards = sorted(places, key=lambda place: float(place[:, 1].mean()))
@@ -56,6 +56,6 @@ def head_and_foot(places: Sequence[Corners], most: int) -> list[Corners]:
 
 
 def _turned(place: Corners, page: Pixels) -> Corners:
-    """Give the corners of a place after the page is turned by 180 degrees."""
+    """Return the corners of a place after the page is turned by 180 degrees."""
     height, width = page.shape[:2]
     return np.array([width - 1, height - 1], np.float32) - place[[2, 3, 0, 1]]

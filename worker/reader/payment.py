@@ -1,4 +1,4 @@
-"""Payment: how the receipt was paid, and the last four digits of a card."""
+"""Payment: the method of payment and the last four digits of the card."""
 
 import re
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ _ENDING: Final = re.compile(r"\b(?:ending(?: in)?|last 4|card\s?#|acct\s?#?)\W{0
 
 
 def payment(texts: Sequence[str], entries: Sequence[Entry]) -> Payment:
-    """Tell the method by the rows with a paid amount, else by a card's slip; the digits by a masked number."""
+    """Return the method by the rows with a paid amount, else by a card slip, and the digits by a masked number."""
     digits = next(
         (match[1] for text in texts for pattern in (_MASKED, _ENDING) if (match := pattern.search(text))), None
     )

@@ -1,4 +1,4 @@
-"""Pictures: from the bytes of a request to an upright-as-stored RGB array on white, of bounded size."""
+"""Pictures: decodes the bytes of a request to an RGB array of bounded size, on white, with EXIF rotation applied."""
 
 import io
 import warnings
@@ -13,10 +13,10 @@ Pixels = MatLike
 """Height x width x 3, RGB, 8 bit."""
 
 MAX_SOURCE_PIXELS: Final = 120_000_000
-"""A picture with more is refused before it is decoded."""
+"""A picture with more pixels is refused before it is decoded."""
 
 MAX_PIXELS: Final = 10_000_000
-"""What is kept of a larger one: enough to read small print on a whole A4 scan, and a till roll of 500 x 20,000."""
+"""Larger pictures are reduced to this: enough for small print on a whole A4 scan, or a till roll of 500 x 20,000."""
 
 MAX_SIDE: Final = 20_000
 
@@ -24,31 +24,31 @@ _DEEP = frozenset({"I", "I;16", "I;16B", "I;16L", "F"})
 
 
 class BadPictureError(ValueError):
-    """The bytes are no picture that can be read; the sentence says why. The caller answers 400."""
+    """The bytes cannot be read as a picture; the message gives the reason. The response is 400."""
 
 
 def decode(body: bytes) -> Pixels:
-    """Decode the first frame of `body` (any format that Pillow reads) to RGB on white, at most `MAX_PIXELS` large.
+    """Return the first frame of `body` (any format that Pillow reads) as RGB on white, at most `MAX_PIXELS` large.
 
-    The orientation of EXIF is applied. Raises `BadPictureError`.
+    The EXIF orientation is applied. Raises `BadPictureError`.
     """
     if not body:
         raise BadPictureError("The picture is empty.")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large pictures; the limit here is our own
+            warnings.simplefilter("ignore")  # Pillow warns of large pictures, but our own limit applies
             with Image.open(io.BytesIO(body)) as image:
                 return _pixels(image)
     except BadPictureError:
         raise
-    except Exception as error:  # a decoder may fail in as many ways as there are broken files
-        raise BadPictureError("The bytes are no picture that can be decoded.") from error
+    except Exception as error:  # decoders raise anything on broken files
+        raise BadPictureError("The picture cannot be decoded.") from error
 
 
 def _pixels(image: Image.Image) -> Pixels:
     width, height = image.size
     if width * height > MAX_SOURCE_PIXELS:
-        raise BadPictureError(f"{width} x {height} pixels are more than the {MAX_SOURCE_PIXELS} that are read.")
+        raise BadPictureError(f"The picture has {width} x {height} pixels; the limit is {MAX_SOURCE_PIXELS}.")
     share = min(1.0, (MAX_PIXELS / (width * height)) ** 0.5, MAX_SIDE / max(width, height))
     image.draft(None, (max(1, round(width * share)), max(1, round(height * share))))
     upright = ImageOps.exif_transpose(image)
@@ -71,7 +71,7 @@ def _on_white(image: Image.Image) -> Pixels:
 
 
 def shrink(pixels: Pixels, *, max_pixels: int, max_side: int) -> Pixels:
-    """Give `pixels` reduced, in proportion, to the limits; what is within them comes back as it is."""
+    """Return `pixels` reduced proportionally to the limits, or unchanged if it is within them."""
     height, width = pixels.shape[:2]
     share = min(1.0, (max_pixels / (width * height)) ** 0.5, max_side / max(width, height))
     if share >= 1:
@@ -81,5 +81,5 @@ def shrink(pixels: Pixels, *, max_pixels: int, max_side: int) -> Pixels:
 
 
 def turn(pixels: Pixels, quarters: int) -> Pixels:
-    """Turn the picture counter-clockwise by `quarters` x 90 degrees."""
+    """Return the picture turned counter-clockwise by `quarters` x 90 degrees."""
     return np.ascontiguousarray(np.rot90(pixels, quarters))

@@ -1,7 +1,6 @@
-"""The pool: processes that read receipts, so that the event loop never computes and each core has one network.
+"""The pool of reader processes: keeps computation out of the event loop, and gives each core a reader.
 
-A process that is killed (out of memory, say) costs the calls in flight, which get `PoolLostError`; the pool is then
-made anew by itself.
+If a process is killed (out of memory, say), all calls in the pool fail with `PoolLostError`, and the pool restarts.
 """
 
 import asyncio
@@ -22,15 +21,15 @@ log = structlog.get_logger()
 
 
 class PoolLostError(RuntimeError):
-    """A process died while it held this call. The caller may send it again; it answers 503."""
+    """A process died during this call. The response is 503, and the caller may retry."""
 
 
 class PoolBusyError(RuntimeError):
-    """More calls wait than can be answered in time. The caller sends it again later; it answers 503."""
+    """More calls wait than can be answered in time. The response is 503, and the caller retries later."""
 
 
 class Pool:
-    """`processes` readers with `threads` threads each, and at most `waiting` calls that are not answered yet."""
+    """A pool of `processes` readers with `threads` threads each. It holds at most `waiting` unanswered calls."""
 
     def __init__(self, *, processes: int, threads: int, waiting: int) -> None:
         for name, value in (("processes", processes), ("threads", threads), ("waiting", waiting)):
@@ -46,26 +45,26 @@ class Pool:
 
     @property
     def ready(self) -> bool:
-        """Whether a call would be worked on at once or after others, not after a start."""
+        """True if the processes are warm: a call may wait for other calls, but not for a start."""
         return self._warm.is_set()
 
     async def wait_ready(self) -> None:
-        """Wait until every process has its networks loaded and has run them once."""
+        """Wait until every process has loaded its networks and run them once."""
         await self._warm.wait()
 
     def start(self) -> None:
-        """Start the processes; `ready` turns true when they are warm."""
+        """Start the processes. `ready` becomes true when they are warm."""
         self._warm.clear()
         self._executor = ProcessPoolExecutor(
             self.processes,
-            mp_context=multiprocessing.get_context("spawn"),  # a fork would copy the parent's locks and threads
+            mp_context=multiprocessing.get_context("spawn"),  # a fork would copy the parent's locks
             initializer=_initialise,
             initargs=(self.threads,),
         )
-        self._warming = asyncio.create_task(self._warm_up(self._executor), name="model-pool-warm-up")
+        self._warming = asyncio.create_task(self._warm_up(self._executor), name="reader-pool-warm-up")
 
     async def stop(self) -> None:
-        """End the processes; what they are working on is dropped."""
+        """Kill the processes. Calls in progress are dropped."""
         if self._warming:
             self._warming.cancel()
             await asyncio.gather(self._warming, return_exceptions=True)
@@ -74,9 +73,12 @@ class Pool:
             self._executor = None
 
     async def run(self, function: Callable[..., bytes], *arguments: Any) -> bytes:
-        """Run `function` in one of the processes; raises what it raises, `PoolLostError` or `PoolBusyError`."""
+        """Return the result of `function`, run in one of the processes.
+
+        Raises `PoolLostError`, `PoolBusyError`, and whatever the function raises.
+        """
         if len(self._calls) >= self.waiting:
-            raise PoolBusyError(f"{len(self._calls)} calls are waiting already.")
+            raise PoolBusyError(f"{len(self._calls)} calls are waiting already. Try again later.")
         executor = self._executor
         if executor is None:
             raise PoolLostError("The server is stopping.")
@@ -87,11 +89,11 @@ class Pool:
             return await asyncio.wrap_future(call)
         except BrokenProcessPool as error:
             self._replace(executor)
-            raise PoolLostError("The process that held this call has died.") from error
+            raise PoolLostError("A reader process died during this call. Try again.") from error
 
     def _replace(self, broken: ProcessPoolExecutor) -> None:
-        if self._executor is broken:  # the first of the calls that were lost with it
-            log.error("model.pool.lost", processes=self.processes)
+        if self._executor is broken:  # only the first of the lost calls restarts the pool
+            log.error("reader.pool.lost", processes=self.processes)
             _end(broken)
             self.start()
 
@@ -99,32 +101,32 @@ class Pool:
         try:
             await asyncio.gather(*(asyncio.wrap_future(executor.submit(_warm)) for _ in range(self.processes)))
         except BrokenProcessPool:
-            log.error("model.pool.start_failed")  # noqa: TRY400 - the process has said itself why it ended
+            log.error("reader.pool.start_failed")  # noqa: TRY400 - the process itself has logged why it ended
             await asyncio.sleep(1)
             if self._executor is executor:
                 _end(executor)
                 self.start()
             return
         self._warm.set()
-        log.info("model.pool.ready", processes=self.processes, threads=self.threads)
+        log.info("reader.pool.ready", processes=self.processes, threads=self.threads)
 
 
 def _end(executor: ProcessPoolExecutor) -> None:
-    processes = list((executor._processes or {}).values())  # noqa: SLF001 - there is no public way to end a busy one
+    processes = list((executor._processes or {}).values())  # noqa: SLF001 - no public method ends a busy process
     executor.shutdown(wait=False, cancel_futures=True)
     for process in processes:
         process.kill()
 
 
 def _initialise(threads: int) -> None:
-    """Load the networks, in the new process; the parent alone decides when it ends."""
+    """Load the networks in the new process. It ignores SIGINT, because the parent decides when it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
     reader.load(threads=threads)
 
 
 def _end_with_parent() -> None:
-    """End when the parent is gone, however it ended: else this process would wait for calls for ever."""
+    """Exit when the parent is gone: otherwise this process would wait for calls without end."""
     parent = multiprocessing.parent_process()
     if parent:
         parent.join()

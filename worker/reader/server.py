@@ -1,9 +1,10 @@
-"""The server: the container contract of SageMaker's real-time endpoints in front of the reader.
+"""The reader's HTTP server, which implements the container contract of SageMaker's real-time endpoints.
 
-`GET /ping` answers 200 when calls can be worked on, 503 before. `POST /invocations` takes one picture (`image/*` bytes
-or JSON `{"image": base64}`) or the pages of one receipt (JSON `{"images": [base64, …]}`) and answers with the JSON of
-`worker.receipts.receipt.Reading`. Errors are JSON `{"error": sentence}`: 400 no picture, 413 too large, 415 another
-media type, 503 try again. Contract: docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+`GET /ping` answers 200 when the reader is ready, 503 before. `POST /invocations` takes one picture (`image/*` bytes or
+JSON `{"image": base64}`) or the pages of one receipt (JSON `{"images": [base64, …]}`), and answers with the JSON of
+`worker.receipts.receipt.Reading`. Errors are JSON `{"error": sentence}`: 400 not a picture, 413 too large, 415
+unsupported media type, 503 try again. Contract:
+docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
 """
 
 import os
@@ -18,10 +19,10 @@ from worker.reader.invocation import BadCallError, answer
 from worker.reader.pool import Pool, PoolBusyError, PoolLostError
 
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024
-"""More than SageMaker lets through (6,291,456 bytes), since the container also runs elsewhere."""
+"""More than SageMaker accepts (6,291,456 bytes), because the container also runs elsewhere."""
 
-WAITING_A_PROCESS: Final = 20
-"""Calls that may wait for each process: with about 2 s a call, what waits longer would pass SageMaker's 60 s."""
+WAITING_PER_PROCESS: Final = 20
+"""Calls that may wait for each process. A call takes about 2 s, so a longer queue would exceed SageMaker's 60 s."""
 
 log = structlog.get_logger()
 
@@ -29,24 +30,24 @@ POOL: Final = web.AppKey("pool", Pool)
 
 
 def cores() -> int:
-    """Give how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def create_app(
     *, processes: int | None = None, threads: int | None = None, waiting: int | None = None
 ) -> web.Application:
-    """Make the server's application.
+    """Return the server's application.
 
-    `processes`: readers at work side by side, each about 0.7 GB; without it one a core, at most 4. `threads`: threads
-    of each; without it the cores divided among the processes. `waiting`: calls that are held before more are refused.
+    `processes`: parallel readers of about 0.7 GB each; default: one per core, at most 4. `threads`: threads of each;
+    default: cores divided by processes. `waiting`: calls that wait at most; further ones are refused.
     """
     processes = processes or min(cores(), 4)
     app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_errors_as_json])
     app[POOL] = Pool(
         processes=processes,
         threads=threads or max(1, cores() // processes),
-        waiting=waiting or WAITING_A_PROCESS * processes,
+        waiting=waiting or WAITING_PER_PROCESS * processes,
     )
     app.cleanup_ctx.append(_pool)
     app.router.add_get("/ping", _ping)
@@ -84,8 +85,8 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
         return _error(503, str(error))
     except web.HTTPException as error:
         return _error(error.status, error.reason)
-    except Exception as error:  # noqa: BLE001 - its text may hold what the receipt says, so only its kind is told
-        log.error("model.call.failed", error=type(error).__name__)  # noqa: TRY400 - a traceback may hold it too
+    except Exception as error:  # noqa: BLE001 - its text may have receipt content, so only its type is reported
+        log.error("reader.call.failed", error=type(error).__name__)  # noqa: TRY400 - so may a traceback
         return _error(500, f"The reader failed: {type(error).__name__}.")
 
 
@@ -94,7 +95,7 @@ def _error(status: int, sentence: str) -> web.Response:
 
 
 def run(*, host: str, port: int, processes: int | None, threads: int | None) -> None:
-    """Serve until SIGTERM or SIGINT; log one JSON object a line, or for people where a terminal looks on."""
+    """Serve until SIGTERM or SIGINT. The log has one JSON object per line, or readable text on a terminal."""
     if not sys.stdout.isatty():
         structlog.configure(
             processors=[
@@ -110,5 +111,5 @@ def run(*, host: str, port: int, processes: int | None, threads: int | None) -> 
         print=None,
         access_log=None,
         shutdown_timeout=10,
-        handler_cancellation=True,  # what nobody waits for any more is not read
+        handler_cancellation=True,  # calls whose client is gone are not read
     )

@@ -1,4 +1,4 @@
-"""Taxes: each with its rate, the amount it is taken on, and its amount, from lines and from the table at the end."""
+"""Taxes with rate, net and amount, from single lines and from the table of taxes."""
 
 import re
 from collections import defaultdict
@@ -17,7 +17,7 @@ _NAMES: Final = (
     re.compile(r"\b(MwSt|USt|GST|VAT|TVA|IVA|BTW|SST|HST|moms|MVA|ALV|PTU|DPH|ÁFA|KDV|PB1|PPN)\b", re.IGNORECASE),
     re.compile(r"\b(Steuer|tax)\b(?!\W*(nr|no|nummer|number|id|invoice)\b)", re.IGNORECASE),
 )
-"""What a tax is called, the sure names first."""
+"""Names of taxes, the most specific ones first."""
 _JOINING: Final = re.compile(
     r"(?<![^\W\d_])\d+([.,]\d+)?\s*%?|[%@(=:*|]|"
     r"\b(on|auf|sur|de|rm|inkl?|incl|includes?|of|dont|di cui|heraf|herav|varav|darin)\b\.?|"
@@ -34,7 +34,7 @@ def find(
     *,
     cents: bool,
 ) -> tuple[Tax, ...]:
-    """Give the taxes: the lines that a label names, else the rows of a table whose arithmetic holds.
+    """Return the taxes from labelled lines, or from the rows of a table whose arithmetic is right.
 
     `cents`: the receipt's money has two decimals.
     """
@@ -50,7 +50,7 @@ def find(
 
 
 def _named(tax: Tax, known: str | None) -> Tax:
-    """Put the tax's name before the letter that a table calls it by."""
+    """Return the tax with its name before the letter that a table uses for it."""
     if known and (tax.description is None or len(tax.description) <= 2):
         return tax.model_copy(update={"description": f"{known} {tax.description or ''}".strip()})
     return tax
@@ -63,7 +63,7 @@ def _sum(taxes: Sequence[Tax]) -> Decimal:
 def _lines(
     entries: Sequence[Entry], rates: dict[int, Decimal], total: Decimal | None, *, cents: bool
 ) -> tuple[Tax, ...]:
-    """Read rows such as "GST 6% 0.80" or "PST 7% on 28.00 1.96"."""
+    """Return the taxes of rows such as "GST 6% 0.80" or "PST 7% on 28.00 1.96"."""
     rows: dict[int, list[Entry]] = defaultdict(list)
     for entry in entries:
         if is_price(entry.amount, cents=cents) and entry.value > 0 and not entry.summary:
@@ -78,10 +78,10 @@ def _lines(
         within = _within([entry.value for entry in here], rates[row]) if row in rates and not both else None
         net, amount = both or (None, within or first.value)
         tax = Tax(description=_name(first.amount.before), rate=rates.get(row), net=net, amount=amount)
-        if tax not in taxes:  # else it is printed twice
+        if tax not in taxes:  # an equal one is printed twice
             taxes.append(tax)
     if len(taxes) > 1 and taxes[-1].amount == _sum(taxes[:-1]) and (len(taxes) > 2 or _is_sum(taxes[-1])):
-        taxes.pop()  # the sum of the ones before
+        taxes.pop()  # it is the sum of the others
     return tuple(taxes)
 
 
@@ -90,7 +90,7 @@ def _is_sum(tax: Tax) -> bool:
 
 
 def _is_share(entry: Entry, rates: dict[int, Decimal], subtotal: Entry | None) -> bool:
-    """Say whether an amount with a name of its own ("ST 6 %  18.84") is the rate beside it of the subtotal above it."""
+    """Return whether an unlabelled amount ("ST 6 %  18.84") is its row's rate of the subtotal above."""
     row = entry.amount.row
     if subtotal is None or entry.kind is not Kind.NONE or not rates.get(row) or row <= subtotal.amount.row:
         return False
@@ -100,7 +100,7 @@ def _is_share(entry: Entry, rates: dict[int, Decimal], subtotal: Entry | None) -
 def _table(
     entries: Sequence[Entry], rates: dict[int, Decimal], total: Decimal | None, *, cents: bool
 ) -> tuple[Tax, ...]:
-    """Read rows with rate, net and tax; under a head that says "%", the rate may stand without it."""
+    """Return the taxes of rows with rate, net and tax. In a table of taxes, a rate may lack its "%"."""
     bare = {
         entry.amount.row: entry.value
         for entry in entries
@@ -120,13 +120,13 @@ def _table(
 
 
 def _name(text: str) -> str | None:
-    """Give a tax's name without its rate and what joins it to the numbers."""
+    """Return a tax's name without its rate and joining words."""
     bare = _JOINING.sub(" ", text)
     return " ".join(bare.strip(" .-)").split()) or None
 
 
 def _by_rate(values: Sequence[Decimal], rate: Decimal) -> tuple[Decimal, Decimal] | None:
-    """Find net and tax among a row's values: the tax is the rate's share of the net."""
+    """Return net and tax from a row's values, where the tax is `rate` percent of the net, else None."""
     for net, tax in permutations(values, 2):
         if tax <= net and abs(net * rate / 100 - tax) <= 2 * CENT:
             return net, tax
@@ -134,6 +134,6 @@ def _by_rate(values: Sequence[Decimal], rate: Decimal) -> tuple[Decimal, Decimal
 
 
 def _within(values: Sequence[Decimal], rate: Decimal) -> Decimal | None:
-    """Find the tax that one of a row's values includes: "VAT 3.8 % of 440.00  16.11"."""
+    """Return the tax that another of a row's values includes: "VAT 3.8 % of 440.00  16.11"."""
     pairs = permutations(values, 2)
     return next((tax for gross, tax in pairs if abs(gross * rate / (100 + rate) - tax) <= CENT), None)

@@ -1,7 +1,8 @@
-"""Totals: which of a receipt's amounts is the one to pay.
+"""Totals: finds the amount to pay among the amounts of a receipt.
 
-A label says it, arithmetic confirms it: subtotal and taxes, cash less change, the card's amount, the items' sum, a tax
-table's gross column. Each gives a value points; the value with most wins, and its lead says how sure it is.
+A label names the total, and arithmetic confirms it: subtotal plus taxes, cash less change, the card's amount, the sum
+of the items, the gross column of a tax table. Each gives a value points. The value with most points is the total, and
+its lead determines the confidence.
 """
 
 from collections import defaultdict
@@ -16,25 +17,25 @@ from worker.reader.entries import CENT, Entry
 from worker.reader.labels import Kind
 
 _CLEAR: Final = 2.0
-"""Points from which a label says clearly that it is the total."""
+"""Points from which a label clearly names the total."""
 
 _BY_SUMS: Final = {1: 0.95, 2: 0.98}
-"""How sure a total is that one sum confirms, or several."""
+"""Confidence in a total that one sum confirms, or several."""
 
 _PAID: Final = frozenset({"cash less change", "card", "paid", "rounded"})
 _CASH_LESS_CHANGE: Final = 2.0
 _NOT_PAID: Final = 0.7
-"""What is left of the confidence where cash less change is another amount."""
+"""Factor on the confidence if cash less change is another amount."""
 _ONLY_SUBTOTAL: Final = 0.8
-"""What is left of the confidence in what only "subtotal" names: the total below it may not have been read."""
+"""Factor on the confidence if only a "subtotal" names the value: the total below it may not have been read."""
 
 _LEAST: Final = 0.55
-"""A value for which less speaks is not a total: a lone number among others."""
+"""Least points of a total. A value with fewer is just a number among others."""
 
 
 @dataclass(slots=True)
-class Case:
-    """What speaks for one value."""
+class Candidate:
+    """A value that may be the total, with the evidence for it."""
 
     value: Decimal
     label: float = 0.0
@@ -45,76 +46,78 @@ class Case:
 
     @property
     def points(self) -> float:
-        """All that speaks for it."""
+        """The points for the value, from labels and arithmetic."""
         return self.label + sum(self.support.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """The total, the subtotal that leads to it, and how sure it is (0 to 1); None where nothing says so."""
+    """The total (None if there is none), the confidence in it (0 to 1), and all candidates, the best first."""
 
     value: Decimal | None
     confidence: float
-    cases: tuple[Case, ...]
+    candidates: tuple[Candidate, ...]
 
 
 def find(entries: Sequence[Entry], *, cents: bool) -> Total:
-    """Find the total among the entries; `cents`: money has two decimals on this receipt."""
+    """Return the total among the entries. `cents`: money has two decimals on this receipt."""
     usable = [entry for entry in entries if _may_be_money(entry, cents=cents)]
     if _is_refund(usable):
-        refund = find([_turned(entry) for entry in usable], cents=cents)
+        refund = find([_negated(entry) for entry in usable], cents=cents)
         return replace(refund, value=None if refund.value is None else -refund.value)
-    cases: dict[Decimal, Case] = {}
+    candidates: dict[Decimal, Candidate] = {}
     for entry in usable:
         if entry.value > 0:
-            case = cases.setdefault(entry.value, Case(entry.value))
-            case.label = max(case.label, _label_points(entry, usable))
-            case.subtotal |= entry.kind is Kind.SUBTOTAL and entry.own
-            case.total |= entry.kind is Kind.TOTAL and entry.own and not entry.summary
-            case.score = max(case.score, entry.amount.score)
+            candidate = candidates.setdefault(entry.value, Candidate(entry.value))
+            candidate.label = max(candidate.label, _label_points(entry, usable))
+            candidate.subtotal |= entry.kind is Kind.SUBTOTAL and entry.own
+            candidate.total |= entry.kind is Kind.TOTAL and entry.own and not entry.summary
+            candidate.score = max(candidate.score, entry.amount.score)
     for value, reason, points in _support(usable):
-        near = [case for case in cases.values() if abs(case.value - value) <= (CENT if cents else 1) * 2]
-        for case in near:
-            exact = case.value == value
+        near = [
+            candidate for candidate in candidates.values() if abs(candidate.value - value) <= (CENT if cents else 1) * 2
+        ]
+        for candidate in near:
+            exact = candidate.value == value
             if exact or reason not in {"rounded", "card", "paid", "repeated"}:
-                case.support[reason] = max(case.support.get(reason, 0.0), points if exact else points * 0.6)
-    _tell_subtotals(cases, usable)
-    ranked = sorted(cases.values(), key=lambda case: (case.points, case.value), reverse=True)
-    ranked = [case for case in ranked if case.points >= _LEAST]
+                candidate.support[reason] = max(candidate.support.get(reason, 0.0), points if exact else points * 0.6)
+    _demote_subtotals(candidates, usable)
+    ranked = sorted(candidates.values(), key=lambda candidate: (candidate.points, candidate.value), reverse=True)
+    ranked = [candidate for candidate in ranked if candidate.points >= _LEAST]
     if not ranked:
         return Total(None, 0.0, tuple(ranked))
     return Total(ranked[0].value, _confidence(ranked), tuple(ranked))
 
 
 def _is_refund(entries: Sequence[Entry]) -> bool:
-    """Say whether everything was given back: a total is named, and no amount is above zero."""
+    """Return whether the receipt is a refund: it names a negative total, and no amount is above zero."""
     return any(entry.kind is Kind.TOTAL and entry.value < 0 for entry in entries) and not any(
         entry.value > 0 for entry in entries
     )
 
 
-def _turned(entry: Entry) -> Entry:
+def _negated(entry: Entry) -> Entry:
     return replace(entry, amount=replace(entry.amount, value=-entry.value))
 
 
-def _tell_subtotals(cases: dict[Decimal, Case], entries: Sequence[Entry]) -> None:
-    """Take the items' support from what they add up to where the one to pay comes after it."""
-    named = any(case.total for case in cases.values())
-    for case in cases.values():
-        if named and case.subtotal and not case.total:
-            case.support.pop("items", None)
+def _demote_subtotals(candidates: dict[Decimal, Candidate], entries: Sequence[Entry]) -> None:
+    """If a later amount is the payable total, do not count the item sum as evidence for the earlier one."""
+    named = any(candidate.total for candidate in candidates.values())
+    for candidate in candidates.values():
+        if named and candidate.subtotal and not candidate.total:
+            candidate.support.pop("items", None)
     for before, after in _reduced(entries).items():
-        cases[after].support["total less discount"] = 1.4
-        cases[before].support.pop("items", None)
+        candidates[after].support["total less discount"] = 1.4
+        candidates[before].support.pop("items", None)
     for net, gross in _taxed(entries).items():
-        cases[gross].support["total and taxes"] = 1.4
-        cases[gross].label = max(cases[gross].label, cases[net].label)
-        cases[net].label = min(cases[net].label, _BY_KIND[Kind.SUBTOTAL])
-        cases[net].support.pop("items", None)
+        candidates[gross].support["total and taxes"] = 1.4
+        candidates[gross].label = max(candidates[gross].label, candidates[net].label)
+        candidates[net].label = min(candidates[net].label, _BY_KIND[Kind.SUBTOTAL])
+        candidates[net].support.pop("items", None)
     for before, after in _tipped(entries).items():
-        cases[after].support |= cases[before].support | {"total and tip": 1.4}
-        cases[after].label = max(cases[after].label, cases[before].label)
-        cases[before].label, cases[before].support = 0.0, {}
+        candidates[after].support |= candidates[before].support | {"total and tip": 1.4}
+        candidates[after].label = max(candidates[after].label, candidates[before].label)
+        candidates[before].label, candidates[before].support = 0.0, {}
 
 
 def _may_be_money(entry: Entry, *, cents: bool) -> bool:
@@ -179,7 +182,7 @@ def _support(entries: Sequence[Entry]) -> list[tuple[Decimal, str, float]]:
 
 
 def _balances(by_kind: dict[Kind, list[Entry]]) -> list[Entry]:
-    """Give what is called a balance below the cash: change, where no label says change."""
+    """Return the balances below the cash: they are the change, if no label says change."""
     if by_kind[Kind.CHANGE] or not by_kind[Kind.CASH]:
         return []
     cash = min(entry.amount.row for entry in by_kind[Kind.CASH])
@@ -189,7 +192,7 @@ def _balances(by_kind: dict[Kind, list[Entry]]) -> list[Entry]:
 
 
 def _sums(by_kind: dict[Kind, list[Entry]]) -> list[tuple[Decimal, str, float]]:
-    """Subtotal and some of taxes, charges, tips, discounts and rounding."""
+    """Return the sums of a subtotal and some of taxes, charges, tips, discounts and rounding."""
     extras = [
         (abs(entry.value) if entry.kind is not Kind.DISCOUNT else -abs(entry.value))
         if entry.kind is not Kind.ROUNDING
@@ -209,7 +212,7 @@ def _sums(by_kind: dict[Kind, list[Entry]]) -> list[tuple[Decimal, str, float]]:
 
 
 def _reduced(entries: Sequence[Entry]) -> dict[Decimal, Decimal]:
-    """Give what is called a total above a discount, each with the total below that the discount leads to."""
+    """Return the totals above a discount, each mapped to the total below that results from the discount."""
     totals = [entry for entry in entries if entry.kind is Kind.TOTAL and entry.own and not entry.summary]
     return {
         before.value: after.value
@@ -223,9 +226,9 @@ def _reduced(entries: Sequence[Entry]) -> dict[Decimal, Decimal]:
 
 
 def _taxed(entries: Sequence[Entry]) -> dict[Decimal, Decimal]:
-    """Give what is called a total though taxes and charges are not in it, each with the sum that has them.
+    """Return the totals without taxes and charges, each mapped to the sum that includes them.
 
-    Above a total the taxes lead to it; a total below its taxes may also be what is left without them.
+    The net total is usually above the taxes, but it can also be printed below them.
     """
     sums = [entry for entry in entries if entry.kind in {Kind.TOTAL, Kind.SUBTOTAL} and entry.own and not entry.summary]
     found = {}
@@ -247,7 +250,7 @@ def _taxed(entries: Sequence[Entry]) -> dict[Decimal, Decimal]:
 
 
 def _tipped(entries: Sequence[Entry]) -> dict[Decimal, Decimal]:
-    """Give what was due before a tip was added, each with the amount below that the tip leads to."""
+    """Return the totals before a tip, each mapped to the amount below that includes the tip."""
     sums = [entry for entry in entries if entry.kind in {Kind.TOTAL, Kind.PAID, Kind.CARD} and not entry.summary]
     return {
         before.value: after.value
@@ -273,7 +276,7 @@ def _rounded(by_kind: dict[Kind, list[Entry]]) -> list[tuple[Decimal, str, float
 
 
 def _gross(entries: Sequence[Entry]) -> list[tuple[Decimal, str, float]]:
-    """Rows with net + tax = gross, as tax tables have them."""
+    """Return the gross amounts of rows with net and tax, as in tax tables, and their sum."""
     rows: dict[int, list[Decimal]] = defaultdict(list)
     for entry in entries:
         rows[entry.amount.row].append(abs(entry.value))
@@ -293,7 +296,7 @@ def _gross(entries: Sequence[Entry]) -> list[tuple[Decimal, str, float]]:
 
 
 def _items(entries: Sequence[Entry]) -> list[tuple[Decimal, str, float]]:
-    """Add up the amounts without a label above the sums, the last of each row."""
+    """Return the sum of the unlabelled amounts above the sums, the last one of each row."""
     found = []
     running, seen = Decimal(0), 0
     last_row = -1
@@ -309,16 +312,18 @@ def _items(entries: Sequence[Entry]) -> list[tuple[Decimal, str, float]]:
         last_row = row
     if seen >= 2 and last_row >= 0:
         last = rows[last_row].value
-        summed_up = seen > 2 and rows[last_row].kind is Kind.NONE and running == 2 * last  # its label was not read
+        summed_up = (
+            seen > 2 and rows[last_row].kind is Kind.NONE and running == 2 * last
+        )  # the label of the sum was not read
         found.append((last if summed_up else running, "items", 1.0))
     return found
 
 
-def _confidence(ranked: Sequence[Case]) -> float:
-    """Say how sure the first case is.
+def _confidence(ranked: Sequence[Candidate]) -> float:
+    """Return the confidence in the first candidate.
 
-    Arithmetic is the strongest witness: a misread digit seldom adds up. Without it the label must be clear and the text
-    certain: what OCR half doubts is wrong more often than not.
+    Arithmetic is the strongest evidence: a misread digit rarely adds up. Without it, the label must be clear and the
+    OCR score high: text with a medium score is wrong more often than not.
     """
     best = ranked[0]
     sums = sum(reason != "repeated" for reason in best.support)
@@ -330,7 +335,7 @@ def _confidence(ranked: Sequence[Case]) -> float:
         sure *= max(0.3, 1 - 6 * max(0.0, 0.97 - best.score))
     if best.subtotal and not best.total and not best.support.keys() & _PAID:
         sure *= _ONLY_SUBTOTAL
-    paid = [case for case in ranked if case.support.get("cash less change") == _CASH_LESS_CHANGE]
+    paid = [candidate for candidate in ranked if candidate.support.get("cash less change") == _CASH_LESS_CHANGE]
     if paid and best not in paid:
         sure *= _NOT_PAID
     lead = best.points - (ranked[1].points if len(ranked) > 1 else 0.0)

@@ -1,4 +1,4 @@
-"""Words: what a label on a receipt says, in whatever language and with a misread letter.
+"""Words: recognises the words of labels in many languages, even with a misread letter.
 
 The vocabulary is data (data/words.toml): classes such as "total" or "change", each with words by language.
 """
@@ -18,19 +18,19 @@ _FUZZY_FROM, _LONG, _VERY_LONG = 5, 7, 10
 
 
 def data(name: str) -> dict[str, Any]:
-    """Load one of the reader's data files."""
+    """Return the content of one of the reader's data files."""
     return tomllib.loads((files("worker.reader") / "data" / name).read_text("utf-8"))
 
 
 def fold(text: str) -> str:
-    """Lower case, without accents or punctuation, words one blank apart."""
+    """Return `text` in lower case, without accents or punctuation, words one blank apart."""
     flat = unicodedata.normalize("NFKD", text.replace("ß", "ss").replace("ø", "o").replace("ł", "l")).lower()
     letters = "".join(mark for mark in flat if not unicodedata.combining(mark))
     return " ".join(re.sub(r"[^\w%]+|_", " ", re.sub(r"(?<=\w)['’`´.](?=\w)", "", letters)).split())
 
 
 def words(text: str) -> list[str]:
-    """Give the folded words of a text; digits that stand among letters are taken for the letters they look like."""
+    """Return the folded words of a text. Digits among letters become the letters that they resemble."""
     return [_letters(word) for word in fold(text).split()]
 
 
@@ -41,15 +41,15 @@ def _letters(word: str) -> str:
 
 
 def letters_for_digits(text: str) -> str:
-    """Write O for a 0 that stands inside a word of capital letters ("L0TION", "0ATS", "12 0Z")."""
+    """Return `text` with O for each 0 in a word of capital letters ("L0TION", "0ATS", "12 0Z")."""
     text = re.sub(r"(?<=[A-Z])0(?=[A-Z])|\b0(?=[A-Z]{2})|(?<=\d)0(?=Z\b)|\b0(?=Z\b)", "O", text)
     return re.sub(r"(?<=[A-Z]{2})0(?![\dA-Z])", "O", text)
 
 
 def near(one: str, other: str) -> bool:
-    """Say whether two folded words are the same but for one letter, two in a long word.
+    """Return whether two folded words differ by at most one letter, or two in a long word.
 
-    Words of less than five letters must be equal, those of less than seven begin with the same letter.
+    Words of fewer than five letters must be equal. Words of fewer than seven must begin with the same letter.
     """
     if one == other:
         return True
@@ -72,7 +72,7 @@ def _distance_within(one: str, other: str, limit: int) -> bool:
 
 
 class Vocabulary:
-    """Classes of words and phrases that can be looked for in a text."""
+    """Classes of words and phrases that can be searched for in a text."""
 
     def __init__(self, classes: dict[str, dict[str, list[str]]]) -> None:
         self._by_first: dict[str, list[tuple[tuple[str, ...], bool, str, str]]] = {}
@@ -84,7 +84,7 @@ class Vocabulary:
                     if phrase.isascii():
                         parts = tuple(words(phrase.removeprefix("=")))
                         self._add(parts, phrase.startswith("="), name, language)
-                        if len(parts) > 1 and len("".join(parts)) >= _LONG:  # read without its blanks
+                        if len(parts) > 1 and len("".join(parts)) >= _LONG:  # OCR may miss the blanks
                             self._add(("".join(parts),), phrase.startswith("="), name, language)
                     else:
                         self._signs.append((phrase, name, language))
@@ -95,13 +95,13 @@ class Vocabulary:
         self._by_first.setdefault(parts[0], []).append((parts, whole, name, language))
 
     def _near_firsts(self, word: str) -> tuple[str, ...]:
-        """Give the first words of phrases that `word` may be; a known one ("charge") is no other misread."""
+        """Return the first words of phrases that `word` may be. A known word ("charge") is not a misread other one."""
         if word in self._known:
             return (word,) if word in self._by_first else ()
         return tuple(first for first in self._by_first if near(word, first))
 
     def find(self, text: str) -> Iterator[tuple[str, str, int, int]]:
-        """Give class, language, and first and last word of every match in `text`."""
+        """Yield class, language, and positions of the first and last word of every match in `text`."""
         found = words(text)
         for start, word in enumerate(found):
             for first in self._firsts(word):

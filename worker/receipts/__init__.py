@@ -1,1 +1,1 @@
-"""The domain: what a receipt, a document and a record are. Pure: no clock, no network, no other room."""
+"""The domain: receipts, documents and records. Pure code: no clock, no network, no other package of the project."""

@@ -1,10 +1,10 @@
-"""Checks: what a model read has to add up before it is believed without a person looking at it.
+"""Checks: the rules that a reading must satisfy to be accepted without a review.
 
-Whatever endpoint answered, the same questions are put to its answer. A check never changes a value: it says what does
-not fit, in a sentence for a person, with a weight between 0 (no doubt) and 1 (not to be believed). Weights and the
-model's own confidences give one number; a threshold on it decides between `extracted` and `needs_review`.
+The checks are the same for every endpoint. A check never changes a value. It reports a contradiction in a sentence for
+people, with a weight between 0 (no doubt) and 1 (not credible). The weights and the model's own confidences give one
+number; a threshold on it decides between `extracted` and `needs_review`.
 
-A card's last four digits and the pattern of times and codes need no check here: `Receipt` refuses others.
+Malformed card digits, times and codes are dropped before these checks; `fields_left_out` reports them.
 """
 
 import datetime as dt
@@ -18,19 +18,19 @@ from worker.receipts.currency import DECIMALS, rounding_tolerance
 from worker.receipts.receipt import Item, Reading, Receipt
 
 EARLIEST: Final = dt.date(1990, 1, 1)
-"""An older date on a receipt is a misread one."""
+"""An earlier date on a receipt is misread."""
 
 DEFAULT_THRESHOLD: Final = 0.8
-"""From this confidence on a record counts as extracted."""
+"""The lowest confidence at which a record counts as extracted."""
 
 UNSTATED: Final = 0.9
-"""The confidence assumed for a field that the model read without saying how sure it is."""
+"""The confidence of a field for which the model states none."""
 
 MISSING: Final = 0.06
-"""The weight of a date or a merchant that is missing: a total whose confidence is not stated bears one, not both."""
+"""The weight of a missing date or merchant: with an unstated total confidence, one is tolerated, but not both."""
 
 LARGEST_TOTAL: Final = Decimal(100_000)
-"""A total above this many units needs a look; where the units are small, above a thousand times as many."""
+"""A larger total, in units of its currency, is doubtful. Currencies with small units have 1,000 times this limit."""
 
 _SMALL_UNITS = """
 ARS CLP COP CRC HUF IDR INR IQD IRR ISK JPY KHR KRW KZT LAK LBP MMK MNT NGN PKR PYG RSD RUB RWF TZS UGX UZS VND XAF XOF
@@ -38,38 +38,38 @@ ARS CLP COP CRC HUF IDR INR IQD IRR ISK JPY KHR KRW KZT LAK LBP MMK MNT NGN PKR 
 _LONGEST_RUN: Final = 25
 
 LEFT_OUT: Final = "fields_left_out"
-"""Name of the check that tells what the reading lacks: of the receipt alone it cannot be seen."""
+"""Name of the check for fields that the reading left out. It needs the reading: the receipt does not show them."""
 
 Decision = Literal["extracted", "needs_review"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that does not fit: the check's name, a sentence for a person, and how much doubt it casts (0 to 1)."""
+    """A contradiction: the check's name, a sentence for people, and how much doubt it casts (0 to 1)."""
 
     name: str
     message: str
     weight: float
 
     def __post_init__(self) -> None:
-        """Refuse a weight that is no share."""
+        """Raise `ValueError` if the weight is not between 0 and 1."""
         if not 0 <= self.weight <= 1:
-            raise ValueError(f"weight of {self.name} must lie between 0 and 1, not {self.weight}")
+            raise ValueError(f"weight of {self.name} must be between 0 and 1, not {self.weight}")
 
 
 def check(receipt: Receipt, *, today: dt.date, left_out: Sequence[str] = ()) -> tuple[Finding, ...]:
-    """Give what does not fit in `receipt`, in a fixed order.
+    """Return the contradictions in `receipt`, in a fixed order.
 
-    `today` is the date in UTC; `left_out` names the fields that the reading lacks though they stand on the receipt.
+    `today` is the date in UTC. `left_out` names fields that are on the receipt but not in the reading.
     """
     return (*_left_out(left_out), *_date(receipt, today), *(finding for one in _CHECKS for finding in one(receipt)))
 
 
 def confidence(reading: Reading, findings: Iterable[Finding]) -> float:
-    """Give how far the reading may be believed, between 0 and 1.
+    """Return the confidence in the whole reading, between 0 and 1.
 
-    The total's confidence is the start, since a wrong total is the costliest error; a doubtful date or merchant takes
-    away up to half. Every finding then takes away its share of what is left.
+    It starts from the total's confidence, because a wrong total is the costliest error. A doubtful date or merchant
+    reduces it to as little as half. Each finding then reduces the remainder by its weight.
     """
     if reading.receipt.total is None:
         return 0.0
@@ -85,7 +85,7 @@ def confidence(reading: Reading, findings: Iterable[Finding]) -> float:
 
 
 def decide(reading: Reading, findings: Iterable[Finding], *, threshold: float = DEFAULT_THRESHOLD) -> Decision:
-    """Say whether the reading counts as extracted or a person should look; without a total a person always should."""
+    """Return whether the reading counts as extracted or needs a review. Without a total it always needs one."""
     if reading.receipt.total is None:
         return "needs_review"
     return "extracted" if confidence(reading, findings) >= threshold else "needs_review"
@@ -94,17 +94,17 @@ def decide(reading: Reading, findings: Iterable[Finding], *, threshold: float = 
 def _left_out(paths: Sequence[str]) -> Iterator[Finding]:
     if paths:
         named = ", ".join(paths)
-        yield Finding(LEFT_OUT, f"Not read whole, or answered with what makes no sense: {named}.", 0.25)
+        yield Finding(LEFT_OUT, f"Read incompletely, or answered with an invalid value: {named}.", 0.25)
 
 
 def _date(receipt: Receipt, today: dt.date) -> Iterator[Finding]:
     date = receipt.purchase_date
     if date is None:
         yield Finding("date_missing", "No date was read.", MISSING)
-    elif date > today + dt.timedelta(days=1):  # it may be tomorrow already where the shop is
-        yield Finding("date_in_future", f"The date {date} lies in the future.", 0.6)
+    elif date > today + dt.timedelta(days=1):  # at the shop it can be tomorrow already
+        yield Finding("date_in_future", f"The date {date} is in the future.", 0.6)
     elif date < EARLIEST:
-        yield Finding("date_too_old", f"The date {date} lies before {EARLIEST.year}.", 0.6)
+        yield Finding("date_too_old", f"The date {date} is before {EARLIEST.year}.", 0.6)
 
 
 def _total(receipt: Receipt) -> Iterator[Finding]:
@@ -136,7 +136,7 @@ def _merchant(receipt: Receipt) -> Iterator[Finding]:
 
 def _currency(receipt: Receipt) -> Iterator[Finding]:
     if receipt.currency is not None and receipt.currency not in DECIMALS:
-        yield Finding("currency_unknown", f"{receipt.currency} is no currency code of ISO 4217.", 0.3)
+        yield Finding("currency_unknown", f"{receipt.currency} is not an ISO 4217 currency code.", 0.3)
 
 
 def _items(receipt: Receipt) -> Iterator[Finding]:
@@ -144,13 +144,13 @@ def _items(receipt: Receipt) -> Iterator[Finding]:
     if wrong:
         yield Finding(
             "item_arithmetic",
-            f"In {len(wrong)} of {len(receipt.items)} items quantity times unit price is not the amount.",
+            f"In {len(wrong)} of {len(receipt.items)} items, quantity times unit price is not the amount.",
             0.1,
         )
     few = len(receipt.items) <= _LONGEST_RUN
     run = 0 if few else max(len(list(same)) for _, same in groupby(receipt.items))
     if run > _LONGEST_RUN:
-        yield Finding("items_repeat", f"The same item comes {run} times in a row: the model may have looped.", 0.5)
+        yield Finding("items_repeat", f"The same item occurs {run} times in a row: the model may have looped.", 0.5)
     yield from _items_sum(receipt)
 
 
@@ -161,7 +161,7 @@ def _multiplies(item: Item, currency: str | None) -> bool | None:
 
 
 def _items_sum(receipt: Receipt) -> Iterator[Finding]:
-    """Compare the items with the subtotal or, without one, with what the total leaves for them."""
+    """Compare the sum of the items with the subtotal or, without one, with the total."""
     amounts = [item.amount for item in receipt.items if item.amount is not None]
     against = receipt.subtotal if receipt.subtotal is not None else receipt.total
     if len(amounts) != len(receipt.items) or not amounts or against is None:
@@ -175,9 +175,9 @@ def _items_sum(receipt: Receipt) -> Iterator[Finding]:
 
 
 def _charged_below(receipt: Receipt) -> Decimal:
-    """Give what the items after the subtotal come to: a service charge or a fee for delivery is charged there.
+    """Return the sum of the items that are charged after the subtotal, such as service or delivery.
 
-    Zero where the items do not say so: the first of them add up to the subtotal, and all lead to the total.
+    It is zero unless the first items add up to the subtotal and all items lead to the total.
     """
     amounts = [item.amount for item in receipt.items]
     if receipt.subtotal is None or receipt.total is None or None in amounts:
@@ -199,7 +199,7 @@ def _taxes(receipt: Receipt) -> Iterator[Finding]:
         if tax.amount is None:
             continue
         if tax.rate is not None and tax.net is not None:
-            # some shops print the amount with tax where others print the net
+            # some shops print the gross amount in place of the net
             due = (tax.net * tax.rate / 100, tax.net * tax.rate / (100 + abs(tax.rate)))
             if min(abs(one - tax.amount) for one in due) > tolerance:
                 yield Finding("tax_against_rate", f"{name}: {tax.rate} % of {tax.net} is not {tax.amount}.", 0.15)
@@ -216,25 +216,25 @@ def _or_zero(amount: Decimal | None) -> Decimal:
 
 
 def _sums(receipt: Receipt) -> Iterator[Finding]:
-    """Compare subtotal, taxes, discount, tip and charges with the total; any may be in the subtotal already."""
+    """Compare subtotal, taxes, discount, tip and charges with the total. The subtotal may include any of them."""
     if receipt.total is None or receipt.subtotal is None:
         return
     reached = _reaches(receipt.subtotal, receipt.total, _parts(receipt), receipt.currency)
     if not reached and not _charged_below(receipt):
         yield Finding(
             "sums_against_total",
-            f"Subtotal {receipt.subtotal}, taxes, discount and tip do not give the total {receipt.total}.",
+            f"Subtotal {receipt.subtotal}, taxes, discount and tip do not add up to the total {receipt.total}.",
             0.35,
         )
 
 
 def _parts(receipt: Receipt) -> tuple[Decimal, ...]:
-    """Give what leads from the subtotal to the total."""
+    """Return the amounts that may lead from the subtotal to the total."""
     return (_taxes_sum(receipt), -abs(_or_zero(receipt.discount)), _or_zero(receipt.tip))
 
 
 def _reaches(start: Decimal, goal: Decimal, parts: Iterable[Decimal], currency: str | None) -> bool:
-    """Say whether `start` plus some of `parts` is `goal`, to the smallest coin."""
+    """Return whether `start` plus some of `parts` is `goal`, within the rounding tolerance."""
     tolerance = rounding_tolerance(currency)
     choices = product(*((Decimal(0), part) for part in parts if part))
     return any(abs(start + sum(chosen, Decimal(0)) - goal) <= tolerance for chosen in choices)

@@ -1,4 +1,4 @@
-"""Currencies: which codes exist (ISO 4217, active codes of tender) and how many decimals an amount has in each."""
+"""Currencies: the codes of ISO 4217 that are legal tender, their decimals, signs and cash rounding."""
 
 from decimal import Decimal
 from typing import Final
@@ -19,12 +19,12 @@ DECIMALS: Final = (
     | dict.fromkeys(_NO_DECIMALS.split(), 0)
     | dict.fromkeys(_THREE_DECIMALS.split(), 3)
 )
-"""Decimals of an amount by currency code; the last line of the first list are codes that old receipts still carry."""
+"""Decimals of an amount by currency code. The last line of the first list has codes that occur on old receipts only."""
 
 SIGNS: Final = {
     "€": "EUR", "£": "GBP", "₹": "INR", "₩": "KRW", "฿": "THB", "₫": "VND", "₱": "PHP", "₪": "ILS", "₺": "TRY",
 }  # fmt: skip
-"""Signs that stand for one currency; $ and ¥ stand for several."""
+"""Signs of exactly one currency each. $ and ¥ are missing because several currencies share them."""
 
 _CASH_STEP = {
     "AUD": "0.05", "CAD": "0.05", "CHF": "0.05", "CZK": "1", "DKK": "0.50", "EUR": "0.05", "HUF": "5",
@@ -34,9 +34,9 @@ _CASH_STEP = {
 
 
 def rounding_tolerance(currency: str | None) -> Decimal:
-    """Give how far a total may lie from the sum of its parts, in units of `currency` (None: not known).
+    """Return how far a total may differ from the sum of its parts, in units of `currency` (None: unknown).
 
-    A sum paid in cash is rounded to the smallest coin; besides, each tax is rounded to the cent by itself.
+    A sum paid in cash is rounded to the smallest coin. In addition, each tax is rounded to the cent separately.
     """
     step = Decimal(_CASH_STEP.get(currency or "", "0.05"))
     cents = Decimal(1).scaleb(-DECIMALS.get(currency or "", 2))
@@ -44,7 +44,7 @@ def rounding_tolerance(currency: str | None) -> Decimal:
 
 
 def with_decimals(amount: Decimal, currency: str | None) -> Decimal:
-    """Give `amount` with at least the decimals of `currency` (None: two): DynamoDB keeps 2.00 as 2."""
+    """Return `amount` with at least the decimals of `currency` (None: two): DynamoDB stores 2.00 as 2."""
     missing = -DECIMALS.get(currency or "", 2)
     exponent = amount.as_tuple().exponent
     if not isinstance(exponent, int) or exponent <= missing or len(amount.as_tuple().digits) > 24:

@@ -1,43 +1,42 @@
-"""An upload and its order: which of two uploads to one key is the newer."""
+"""Uploads and their order: decides which of two uploads to one key is newer."""
 
 import datetime as dt
 from dataclasses import dataclass
 
 SEQUENCER_WIDTH = 40
-"""Sequencers are hex of varying length, compared after left-padding the shorter with zeros
-(docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html). Those seen have 16 to 18 digits."""
-
+"""Sequencers are hex numbers of varying length. They are compared after padding the shorter one with zeros on the left
+(docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html). Real ones have 16 to 18 digits."""
 
 NULL_VERSION = "null"
-"""The version id of every upload to a bucket whose versioning is not on, and so of many uploads of one key
+"""The version id of every upload to a bucket without versioning: several uploads to one key can share it
 (docs.aws.amazon.com/AmazonS3/latest/userguide/AddingObjectstoVersionSuspendedBuckets.html)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Upload:
-    """One upload of one object, as an event or a replay command names it."""
+    """One upload of one object, as named by an event or a replay command."""
 
     bucket: str
     key: str
     uploaded_at: dt.datetime
-    """When S3 took it, in UTC."""
+    """When S3 received it, in UTC."""
     version_id: str | None = None
     etag: str | None = None
     sequencer: str | None = None
     size: int | None = None
     replay_id: str | None = None
-    """Set when a replay command asked for it."""
+    """The replay that requested this upload, if any."""
     force: bool = False
-    """Ask the endpoint again even if these bytes are answered already."""
+    """Call the endpoint again even if it has answered for these bytes."""
 
     @property
     def document(self) -> str:
-        """The record's key: one document is one key in one bucket."""
+        """The key of the record: `bucket/key`."""
         return f"{self.bucket}/{self.key}"
 
 
 def padded(sequencer: str) -> str:
-    """Return `sequencer` so that text order is upload order."""
+    """Return `sequencer` padded so that text order is upload order."""
     return sequencer.lower().rjust(SEQUENCER_WIDTH, "0")
 
 
@@ -48,7 +47,7 @@ def timestamp(moment: dt.datetime) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
-    """What identifies and orders one upload of a document, as a record keeps it."""
+    """The identity and order of one upload of a document, as stored in a record."""
 
     uploaded_at: str
     sequencer: str | None = None
@@ -67,13 +66,13 @@ class Version:
 
     @property
     def own_id(self) -> str | None:
-        """The version id, where no other upload of the document can have it."""
+        """The version id if it is unique to this upload, else None."""
         return None if self.version_id == NULL_VERSION else self.version_id
 
     def same_as(self, other: "Version") -> bool:
-        """Tell whether both name one upload: by version id, else by sequencer, else by content and second.
+        """Return whether both are the same upload: by version id, else by sequencer, else by ETag and second.
 
-        To the second, because a listing's LastModified has no fraction where an event's time has one.
+        Fractions of a second are ignored: an event's time has one, the LastModified of a listing does not.
         """
         if self.version_id and other.version_id and (self.own_id or other.own_id):
             return self.own_id == other.own_id
@@ -82,10 +81,10 @@ class Version:
         return self.etag == other.etag and self.uploaded_at[:19] == other.uploaded_at[:19]
 
     def older_than(self, other: "Version") -> bool:
-        """Tell whether this upload came before `other`: by sequencer where both have one, else by event time.
+        """Return whether this upload came before `other`: by sequencer if both have one, else by event time.
 
-        Two different uploads of one instant without sequencers are ordered by etag and version id: any order will do,
-        so long as every worker takes the same.
+        Uploads at the same instant without sequencers are ordered by ETag and version id. The order is arbitrary, but
+        the same for every worker.
         """
         if self.same_as(other):
             return False

@@ -1,7 +1,7 @@
-"""The receipt: what a model reads from a picture, whichever endpoint answered.
+"""The receipt and the reading: the result of reading a picture, in the same form for every endpoint.
 
-Everything but the fact that it is a receipt may be missing: missing is None, never guessed, never zero. Money is a
-`Decimal` in Python and a decimal string ("12.34") in JSON, so that no value passes through a binary float.
+Every field may be missing. A missing field is None, never a guess and never zero. Money is a `Decimal` in Python and a
+decimal string ("12.34") in JSON, so that no value passes through a binary float.
 """
 
 import datetime as dt
@@ -12,34 +12,34 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
 
 MAX_MONEY = Decimal("1e15")
-"""Above this a number on a receipt is a bar code, not an amount."""
+"""A larger number on a receipt is a bar code, not an amount."""
 
 MAX_DIGITS = 30
-"""Digits of a number, and places after its point. DynamoDB keeps 38, and nothing smaller than 1e-130
+"""Most digits of a number, and most decimals. DynamoDB stores 38 digits, and nothing smaller than 1e-130
 (docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html)."""
 
 FLOAT_PLACES = 12
-"""A binary float says no more of an amount after the point."""
+"""Decimals of an amount that a binary float represents reliably."""
 
 MAX_ROWS = 5_000
-"""Twelve metres of paper have 3,000 lines; a model that says the same again and again has more."""
+"""Most items or taxes. Twelve metres of paper have 3,000 lines; only a model that loops returns more than this."""
 
 MAX_COUNT = 10**12
-"""A count of tokens above this is none."""
+"""A larger number is not a count of tokens."""
 
 NAME = "^[A-Za-z0-9_.-]{1,100}$"
-"""What a field or a unit is called in an answer: the table takes no empty key, and a person reads it."""
+"""Pattern of field and unit names in an answer: DynamoDB does not accept empty keys, and people read the names."""
 
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def _decimal(value: Any) -> Any:
-    """Take a number or a plain decimal string as Decimal; a float goes through its shortest text, never its bits."""
+    """Return a number or a plain decimal string as Decimal. A float is converted through its shortest text."""
     if value is None or isinstance(value, Decimal):
         number = value
     elif isinstance(value, bool):
-        raise ValueError("a truth value is no number")
+        raise ValueError("a boolean is not a number")
     elif isinstance(value, int):
         number = Decimal(value)
     elif isinstance(value, float):
@@ -47,12 +47,12 @@ def _decimal(value: Any) -> Any:
     elif isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         number = Decimal(value.strip())
     else:
-        raise ValueError('a decimal string such as "12.34" is needed')
-    # Digits come first: arithmetic with millions of them is slow, or overflows.
+        raise ValueError('expected a decimal string such as "12.34"')
+    # Digits are checked first: arithmetic with millions of them is slow or overflows.
     if number is not None and number.is_finite() and _digits(number) > MAX_DIGITS:
-        raise ValueError(f"at most {MAX_DIGITS} digits are kept")
+        raise ValueError(f"the number has more than {MAX_DIGITS} digits")
     if number is not None and (not number.is_finite() or abs(number) > MAX_MONEY):
-        raise ValueError(f"a finite number up to {MAX_MONEY} is needed")
+        raise ValueError(f"expected a finite number up to {MAX_MONEY}")
     return number
 
 
@@ -62,14 +62,14 @@ def _digits(number: Decimal) -> int:
 
 
 def _written_date(value: Any) -> Any:
-    """Refuse a number as a date: it would be taken for seconds since 1970."""
+    """Return the date. Raise `ValueError` for a number, which pydantic would read as seconds since 1970."""
     if value is None or isinstance(value, dt.date) or (isinstance(value, str) and _DATE.match(value)):
         return value
-    raise ValueError("a date such as 2026-05-17 is needed")
+    raise ValueError("expected a date such as 2026-05-17")
 
 
 def _null_is(empty: Any) -> BeforeValidator:
-    """Take null for what is missing as `empty`, which is how this field says the same."""
+    """Return a validator that replaces null by `empty`, this field's value for missing."""
     return BeforeValidator(lambda value: empty if value is None else value)
 
 
@@ -80,9 +80,12 @@ def _blank_is_missing(value: Any) -> Any:
 
 
 def _few_enough(value: Any) -> Any:
-    """Refuse a list that no receipt has: a schema with a limit in it would slow down a model that is held to it."""
+    """Return the list, or raise `ValueError` if it is too long.
+
+    The limit is not in the schema, because it would slow down a model whose decoding the schema constrains.
+    """
     if isinstance(value, list | tuple) and len(value) > MAX_ROWS:
-        raise ValueError(f"at most {MAX_ROWS} are kept")
+        raise ValueError(f"the list has more than {MAX_ROWS} entries")
     return value
 
 
@@ -106,13 +109,13 @@ Time = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]
 
 
 class _Part(BaseModel):
-    """A frozen piece of a receipt; names that it does not know are ignored, so that a newer model can say more."""
+    """A frozen part of a receipt. Unknown fields are ignored, so that a newer model may return more."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Merchant(_Part):
-    """Who sold."""
+    """The seller."""
 
     name: OptionalText = None
     address: OptionalText = None
@@ -121,7 +124,7 @@ class Merchant(_Part):
 
 
 class Item(_Part):
-    """One line of what was bought; `amount` is the line's total."""
+    """One purchased item; `amount` is the total of its line."""
 
     description: OptionalText = None
     quantity: Number | None = None
@@ -131,7 +134,7 @@ class Item(_Part):
 
 
 class Tax(_Part):
-    """One tax; `rate` in per cent (19 means 19 %), `net` the amount it is taken on."""
+    """One tax; `rate` is in percent (19 means 19 %), `net` is the amount that is taxed."""
 
     description: OptionalText = None
     rate: Number | None = None
@@ -140,14 +143,14 @@ class Tax(_Part):
 
 
 class Payment(_Part):
-    """How it was paid; of a card number only the last four digits are ever kept."""
+    """The payment; only the last four digits of a card number are kept."""
 
     method: OptionalText = None
     card_last_four: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")] | None = None
 
 
 class Receipt(_Part):
-    """One receipt as read from its picture."""
+    """One receipt, as read from its picture."""
 
     merchant: Annotated[Merchant, _null_is({})] = Merchant()
     purchase_date: Day | None = None
@@ -166,7 +169,7 @@ class Receipt(_Part):
 
 
 MOST_LEFT_OUT = 10
-"""Fields that a reading names as left out: enough for a person to see what is wrong."""
+"""Most fields that a reading lists as left out. They suffice to show people what is wrong."""
 
 Confidence = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
@@ -174,11 +177,11 @@ Name = Annotated[str, StringConstraints(pattern=NAME)]
 
 
 class Reading(_Part):
-    """What an endpoint answered: the receipt, and how sure the model is of single fields.
+    """A receipt as an endpoint read it, with the model's confidence per field.
 
-    `confidence` is keyed by dotted path ("total", "merchant.name"); what the model says nothing about is absent.
-    `usage` holds what the call cost in the model's own units (tokens, say), as whole numbers. `left_out` names, by
-    path, fields that are missing though they stand on the receipt: not read whole, or given as what none can hold.
+    `confidence` is keyed by dotted path ("total", "merchant.name"); fields without a stated confidence are absent.
+    `usage` is the cost of the call in the model's own units (tokens, say), as whole numbers. `left_out` has the paths
+    of fields that are on the receipt but not in the reading: read incompletely, or answered with an invalid value.
     """
 
     receipt: Receipt

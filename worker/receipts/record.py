@@ -1,7 +1,7 @@
-"""The record: what the results table keeps of one document, and when a new one may replace it.
+"""The record of one document in the results table, and the rules by which a new record replaces an old one.
 
-`Record` is what programs see; `to_item` and `from_item` are its form in DynamoDB, where the receipt's fields stand
-beside the record's own as native attributes, so that people can query them without taking a document apart.
+`Record` is the form for programs. `to_item` and `from_item` convert it to DynamoDB, where the receipt's fields are
+native attributes beside the record's own, so that people can query them directly.
 """
 
 import datetime as dt
@@ -20,11 +20,11 @@ Status = Literal["extracted", "needs_review", "rejected", "failed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 HISTORY_LENGTH = 5
 MOST_HISTORY_BYTES = 100_000
-"""An item of DynamoDB has 400 KB at most, and the receipt itself needs room in it."""
+"""Most bytes of the history. A DynamoDB item has at most 400 KB, and the receipt needs a share of it."""
 
 
 class CheckResult(BaseModel):
-    """One thing that did not add up, for a person to read."""
+    """One finding of the checks, for people to read."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -34,12 +34,12 @@ class CheckResult(BaseModel):
 
     @classmethod
     def of(cls, finding: Finding) -> "CheckResult":
-        """Return `finding` as a record keeps it."""
+        """Return `finding` in the form that a record stores."""
         return cls(name=finding.name, message=finding.message, weight=finding.weight)
 
 
 class ModelIdentity(BaseModel):
-    """Which model gave the answer, and what that cost in its own units."""
+    """The model that gave the answer, and the cost of the answer in its own units."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -52,7 +52,7 @@ class ModelIdentity(BaseModel):
 
 
 class Record(BaseModel):
-    """What the table keeps of one document."""
+    """The row of one document in the table."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -60,7 +60,7 @@ class Record(BaseModel):
     status: Status
     reason: str | None = None
     detail: str | None = None
-    """A sentence for a person on top of `reason`; never receipt content."""
+    """A sentence for people that explains `reason`. It never has receipt content."""
 
     version_id: str | None = None
     etag: str | None = None
@@ -74,65 +74,67 @@ class Record(BaseModel):
 
     receipt: Receipt | None = None
     receipt_object: str | None = None
-    """Where the whole receipt is (`bucket/key`) when it is too large for the table; `receipt` then lacks its items."""
+    """Object (`bucket/key`) with the whole receipt if it is too large for the table. `receipt` then lacks its items."""
     confidence: Confidence | None = None
     field_confidence: dict[str, Confidence] = Field(default_factory=dict)
     checks: tuple[CheckResult, ...] = ()
     model: ModelIdentity | None = None
 
     attempts: int = 0
-    """Calls of the endpoint for this answer."""
+    """Number of calls of the endpoint for this answer."""
     receives: int = 0
     timings_ms: dict[str, int] = Field(default_factory=dict)
     revision: int = 1
     history: tuple[dict[str, Any], ...] = ()
-    """What the record said under earlier models, newest first."""
+    """Earlier readings of the document, newest first."""
     trace_id: str | None = None
     replay_id: str | None = None
-    """The replay that this answer was made for."""
+    """The replay that requested this answer."""
     answered_at: str | None = None
     """When the model gave this answer."""
     answered_from: str | None = None
-    """The document whose answer was taken, where these bytes had been answered before."""
+    """The document whose answer was reused because it has the same content."""
     possible_duplicate_of: str | None = None
     corrections: dict[str, Any] = Field(default_factory=dict)
-    """What a person changed, by the field's path; the model's own words stay in `receipt`."""
+    """Corrections by people, by field path. `receipt` keeps the model's reading."""
     reviewed_at: str | None = None
     reviewed_by: str | None = None
     expires_at: int | None = None
 
     @property
     def version(self) -> Version:
-        """Which upload of the document this record is about."""
+        """The upload of the document that this record is about."""
         return Version(
             uploaded_at=self.uploaded_at, sequencer=self.sequencer, version_id=self.version_id, etag=self.etag
         )
 
     @property
     def corrected(self) -> Receipt | None:
-        """The receipt as it holds: what the model read, with what a person corrected."""
+        """The model's reading with the corrections applied."""
         try:
             return corrected(self.receipt, self.corrections)
-        except ValueError:  # somebody wrote into the table by hand what no receipt has
+        except ValueError:  # an invalid correction was written into the table by hand
             return self.receipt
 
     def checked(self, *, today: dt.date) -> "Record":
-        """Return the record with the checks of its receipt as it holds after corrections; `today` is UTC's."""
-        kept = tuple(one for one in self.checks if one.name == LEFT_OUT)  # said by the reading, which is gone
+        """Return the record with its checks repeated on the corrected receipt. `today` is the date in UTC."""
+        kept = tuple(
+            one for one in self.checks if one.name == LEFT_OUT
+        )  # it came from the reading, which is not stored
         found = check(self.corrected, today=today) if self.corrected else ()
         return self.model_copy(update={"checks": (*kept, *map(CheckResult.of, found))})
 
     def as_json(self) -> dict[str, Any]:
-        """Return the record for programs: JSON's types, money as decimal strings.
+        """Return the record as JSON types, with money as decimal strings.
 
-        The fields at the top are the receipt as it holds after corrections; `receipt` is what the model read.
+        The receipt fields at the top level are corrected; `receipt` is the model's reading.
         """
-        holds = self.corrected or Receipt()
-        return {**self.model_dump(mode="json"), **holds.model_dump(mode="json")}
+        current = self.corrected or Receipt()
+        return {**self.model_dump(mode="json"), **current.model_dump(mode="json")}
 
 
 def merchant_key(name: str | None) -> str | None:
-    """Return the merchant's name as the index has it: no case, no accents, no punctuation, one blank between words."""
+    """Return the merchant's name as index key: lower case, without accents or punctuation, words one blank apart."""
     if not name:
         return None
     decomposed = unicodedata.normalize("NFKD", name.casefold())
@@ -141,15 +143,15 @@ def merchant_key(name: str | None) -> str | None:
 
 
 UNFINISHED = "unfinished"
-"""Reason of a failed record that is stored before the last try, and stays where that try ends the worker."""
+"""Reason of the failed record that is stored before the last attempt. It remains if that attempt kills the worker."""
 _RANK = {"failed": 0, "rejected": 1, "needs_review": 2, "extracted": 2}
 
 
 def succeed(old: Record, new: Record) -> Record | None:
-    """Decide what becomes of `old` when `new` arrives: the record to put in its place, or None to leave it.
+    """Return the record to store in place of `old` when `new` arrives, or None to keep `old`.
 
-    An older upload never replaces a newer one. For one upload a better outcome replaces a worse one, and a newer
-    answer of the model an older one. A person's corrections belong to the upload and stay.
+    An older upload never replaces a newer one. For the same upload, a better outcome replaces a worse one, and a newer
+    answer replaces an older one. Corrections belong to the upload and are kept.
     """
     if new.version.older_than(old.version):
         return None
@@ -161,7 +163,7 @@ def succeed(old: Record, new: Record) -> Record | None:
         new = new.model_copy(
             update={
                 "corrections": old.corrections,
-                # The event's own time and order are better than those of a listing.
+                # An event has a more precise time and order than a listing.
                 "sequencer": new.sequencer or old.sequencer,
                 "uploaded_at": max(old.uploaded_at, new.uploaded_at),
             }
@@ -180,10 +182,10 @@ def _is_newer_answer(old: Record, new: Record) -> bool:
 
 
 def _history(old: Record) -> tuple[dict[str, Any], ...]:
-    """Return the history of the record that replaces `old`: what `old` said goes first."""
+    """Return the history of the record that replaces `old`, with the reading in `old` first."""
     if old.receipt is None:
         return old.history
-    said = {
+    entry = {
         "revision": old.revision,
         "stored_at": old.stored_at,
         "status": old.status,
@@ -191,7 +193,7 @@ def _history(old: Record) -> tuple[dict[str, Any], ...]:
         "model": old.model.model_dump(mode="json") if old.model else None,
         "receipt": old.receipt.model_dump(mode="json"),
     }
-    history = [{name: value for name, value in said.items() if value is not None}, *old.history][:HISTORY_LENGTH]
+    history = [{name: value for name, value in entry.items() if value is not None}, *old.history][:HISTORY_LENGTH]
     while history and len(json.dumps(history, default=str)) > MOST_HISTORY_BYTES:
         history.pop()
     return tuple(history)

@@ -15,7 +15,7 @@ from worker.aws.clients import Clients
 from worker.extraction import protocols
 from worker.extraction.endpoint import Endpoint, EndpointTarget
 from worker.extraction.memory import ByteBudget
-from worker.extraction.prepare import ImageLimits
+from worker.extraction.pages import ImageLimits
 from worker.messages.consumer import Consumer, ConsumerPolicy
 from worker.messages.leases import Lease, LeaseKeeper, LeasePolicy
 from worker.messages.outcomes import Outcome

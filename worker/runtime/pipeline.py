@@ -18,7 +18,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from worker.errors import DependencyFault, Failed, LeaseLost, Rejected
 from worker.extraction.endpoint import Endpoint
-from worker.extraction.prepare import ImageLimits, Prepared, refuse_undecodable
+from worker.extraction.pages import ImageLimits, Prepared
+from worker.extraction.prepare import refuse_undecodable
 from worker.extraction.sandbox import prepare
 from worker.messages.outcomes import Done, Outcome, Reject, Release, Retry
 from worker.receipts.document import Version, timestamp

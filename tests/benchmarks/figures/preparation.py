@@ -8,7 +8,8 @@ from PIL import Image
 
 from tests.benchmarks.bench import Bench, Result
 from tests.benchmarks.serving import PHOTO, photo
-from worker.extraction.prepare import ImageLimits, prepare
+from worker.extraction.pages import ImageLimits
+from worker.extraction.prepare import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,7 +2,8 @@ from hashlib import sha256
 
 from tests.support import pictures
 from worker.aws.hashed import Hashed
-from worker.extraction.prepare import ImageLimits, prepare
+from worker.extraction.pages import ImageLimits
+from worker.extraction.prepare import prepare
 
 
 def test_bytes_know_their_hash() -> None:

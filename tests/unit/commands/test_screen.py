@@ -48,7 +48,9 @@ LONG = "2026/travel expenses/november/my-restaurant-with-a-long-name-kuala-lumpu
 @pytest.mark.parametrize("width", [60, 80, 100, 200])
 def test_no_word_is_broken_in_a_narrow_terminal(width: int) -> None:
     """At each width a row keeps words whole: status, amount, date, sentences, and the parts of a key."""
-    checks = (CheckResult(name="a", message="Subtotal 98000, taxes, discount and tip do not give the total 107800."),)
+    checks = (
+        CheckResult(name="a", message="Subtotal 98000, taxes, discount and tip do not add up to the total 107800."),
+    )
     receipt = Receipt(
         merchant=Merchant(name="RESTORAN DAUN PANDAN SDN BHD"),
         purchase_date="2025-11-09",

@@ -1,4 +1,4 @@
-"""Uploads that are made to keep a decoder busy are refused soon; what they would cost is never spent."""
+"""Uploads made to keep a decoder busy are rejected early, before they use much time or memory."""
 
 import io
 import struct
@@ -10,7 +10,8 @@ from PIL import Image
 
 from worker.errors import Rejected
 from worker.extraction import sandbox
-from worker.extraction.prepare import MOST_FRAMES, ImageLimits
+from worker.extraction.headers import MOST_FRAMES
+from worker.extraction.pages import ImageLimits
 from worker.extraction.sandbox import prepare
 
 
@@ -35,16 +36,16 @@ def _nested_forms(levels: int) -> bytes:
     return body + b"trailer << /Root 1 0 R >>\n%%EOF"
 
 
-def test_a_pdf_that_takes_for_ever_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two kilobytes of nested forms are given up after the time that one PDF may take."""
+def test_a_pdf_that_takes_too_long_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two kilobytes of nested forms are rejected when the time limit ends."""
     monkeypatch.setattr(sandbox, "DRAW_S", 3.0)
     with pytest.raises(Rejected, match="corrupt"):
         prepare(_nested_forms(14), ImageLimits())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit a process's memory so")
-def test_a_pdf_that_unpacks_to_gigabytes_is_refused() -> None:
-    """It meets the limit of memory in the process that draws it, and is refused at once instead of tried again."""
+def test_a_pdf_that_unpacks_to_gigabytes_is_rejected() -> None:
+    """It hits the memory limit of the sandbox, and is rejected at once instead of retried."""
     page = zlib.compress(b" " * 400_000_000)
     bomb = (
         b"%%PDF-1.4\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n"
@@ -53,12 +54,12 @@ def test_a_pdf_that_unpacks_to_gigabytes_is_refused() -> None:
         b"4 0 obj\n<< /Filter /FlateDecode /Length %d >>\nstream\n%b\nendstream\nendobj\n"
         b"trailer << /Root 1 0 R >>\n%%%%EOF" % (len(page), page)
     )
-    with pytest.raises(Rejected, match="corrupt: it breaks what decodes it, or takes too much memory"):
+    with pytest.raises(Rejected, match="corrupt: decoding crashes or takes too much memory"):
         prepare(bomb, ImageLimits())
 
 
-def test_a_picture_that_needs_much_memory_is_decoded_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It comes out the same, and a task that runs out of memory loses the picture, not the worker."""
+def test_a_picture_that_needs_much_memory_is_decoded_in_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sandbox gives the same result as the worker process."""
     buffer = io.BytesIO()
     Image.linear_gradient("L").convert("RGBA").save(buffer, "PNG")
     here = prepare(buffer.getvalue(), ImageLimits())
@@ -67,14 +68,14 @@ def test_a_picture_that_needs_much_memory_is_decoded_apart(monkeypatch: pytest.M
     assert prepare(buffer.getvalue(), ImageLimits()) == here
 
 
-def test_noise_behind_a_signature_is_corrupt_and_not_cut_off() -> None:
-    """Whoever uploaded it would only upload it again."""
+def test_noise_after_a_signature_is_corrupt_not_truncated() -> None:
+    """The reason `truncated` would only invite another upload of the same file."""
     with pytest.raises(Rejected, match="corrupt"):
         prepare(b"\xff\xd8\xff\xe0\xf5\xb1\x65\x22" + bytes(range(256)) * 50, ImageLimits())
 
 
-def test_a_jpeg_of_very_many_scans_is_refused() -> None:
-    """Each scan costs a pass over the whole picture, so that their number is limited before decoding."""
+def test_a_jpeg_with_very_many_scans_is_rejected() -> None:
+    """The number of scans is limited before decoding, because each costs a pass over the whole picture."""
     buffer = io.BytesIO()
     Image.new("RGB", (640, 640), "white").save(buffer, "JPEG", progressive=True)
     scan = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"
@@ -83,8 +84,8 @@ def test_a_jpeg_of_very_many_scans_is_refused() -> None:
         prepare(bomb, ImageLimits())
 
 
-def test_a_tiff_of_very_many_pages_is_counted_no_further_than_needed() -> None:
-    """The first pages are read, and the count stops where counting would cost more than reading."""
+def test_counting_the_pages_of_a_tiff_is_limited() -> None:
+    """The first pages are read, and the count stops at `MOST_FRAMES`."""
     pages = [Image.new("1", (32, 32), 1) for _ in range(MOST_FRAMES + 50)]
     buffer = io.BytesIO()
     pages[0].save(buffer, "TIFF", save_all=True, append_images=pages[1:])
@@ -92,8 +93,8 @@ def test_a_tiff_of_very_many_pages_is_counted_no_further_than_needed() -> None:
     assert (len(prepared.pages), prepared.page_count) == (2, MOST_FRAMES)
 
 
-def test_a_badly_made_tag_costs_nobody_his_receipt() -> None:
-    """A picture that EXIF turns is turned even where another of its tags makes no sense."""
+def test_a_malformed_exif_tag_does_not_matter() -> None:
+    """A picture is turned by its EXIF orientation even if another tag is malformed."""
     image = Image.new("RGB", (60, 40), "white")
     orientation = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
     resolution_in_letters = struct.pack("<HHI4s", 0x011A, 2, 4, b"abc")

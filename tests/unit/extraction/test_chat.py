@@ -1,4 +1,4 @@
-"""What language models answer, and what is made of it."""
+"""The `chat` protocol: requests to language models, and the readings from their answers."""
 
 import base64
 import datetime as dt
@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.extraction.prepare import Page, Prepared
-from worker.extraction.protocols import Ask, ChatProtocol, EndpointRequest, ImageProtocol, UnusableAnswer
+from worker.extraction.pages import Page, Prepared
+from worker.extraction.protocols import ChatProtocol, EndpointRequest, FailedExchange, ImageProtocol, UnusableAnswer
 from worker.receipts.checks import check, decide
 from worker.receipts.receipt import Reading
 
@@ -53,14 +53,14 @@ def completion(content: Any, *, finish: str = "stop", **more: Any) -> bytes:
         "a list wrapped",
     ],
 )
-def test_the_json_is_found_wherever_it_stands(content: Any) -> None:
-    """Fences, thinking, words and wrapping do not hide an answer."""
+def test_the_json_is_found_anywhere_in_the_answer(content: Any) -> None:
+    """The JSON is found in code fences, after thinking, among words, and inside wrappers."""
     receipt = CHAT.read(completion(content)).receipt
     assert (receipt.merchant.name, receipt.total) == ("Shop", Decimal("42.58"))
 
 
 def test_the_predecessors_flat_answer_is_read() -> None:
-    """The deployed endpoint's three fields and its day-first date become our receipt."""
+    """The earlier endpoint's three fields and its day-first date become a receipt."""
     receipt = CHAT.read(completion(PREDECESSOR)).receipt
     assert receipt.merchant.name == "OAK STREET MARKET"
     assert receipt.purchase_date == dt.date(2023, 10, 26)
@@ -84,14 +84,14 @@ def test_the_predecessors_flat_answer_is_read() -> None:
         ("N/A", None),
     ],
 )
-def test_amounts_are_tolerated_where_they_are_clear(written: Any, expected: str | None) -> None:
-    """Signs of currency and thousands do no harm, and a word for nothing is null."""
+def test_unambiguous_amounts_are_accepted(written: Any, expected: str | None) -> None:
+    """Currency signs and thousands separators are accepted, and a word for nothing is null."""
     total = CHAT.read(completion(json.dumps({"total": written}))).receipt.total
     assert total == (Decimal(expected) if expected else None)
 
 
-def test_an_unclear_amount_is_asked_for_again() -> None:
-    """Two amounts for one field: the model mends it, not we."""
+def test_an_ambiguous_amount_is_requested_again() -> None:
+    """Two amounts in one field are left to the model to correct."""
     with pytest.raises(UnusableAnswer, match="total"):
         CHAT.read(completion('{"total": "12.50 or 13.50"}'))
 
@@ -105,8 +105,8 @@ def test_an_unclear_amount_is_asked_for_again() -> None:
         {"purchase_date": "0"},
     ],
 )
-def test_what_could_mean_two_things_is_asked_for_again(wrong: dict[str, Any]) -> None:
-    """The month may come first, a comma may part grams from kilograms, and a bare number is no date."""
+def test_ambiguous_values_are_requested_again(wrong: dict[str, Any]) -> None:
+    """Dates that may be month-first, commas that may be decimal, and bare numbers as dates are unusable."""
     with pytest.raises(UnusableAnswer) as caught:
         CHAT.read(completion(json.dumps({"total": "3.50"} | wrong)))
     assert caught.value.rest is not None
@@ -125,14 +125,14 @@ def test_what_could_mean_two_things_is_asked_for_again(wrong: dict[str, Any]) ->
         ("purchase_date", "Not available", None),
     ],
 )
-def test_what_has_one_reading_is_read(field: str, written: str, expected: str | None) -> None:
-    """A value in another form than was asked for costs no second call where it can mean one thing only."""
+def test_unambiguous_values_in_other_formats_are_accepted(field: str, written: str, expected: str | None) -> None:
+    """A value in an unexpected format does not cost a second call if it is unambiguous."""
     receipt = CHAT.read(completion(json.dumps({"currency": "EUR", field: written}))).receipt
     assert receipt.model_dump(mode="json")[field] == expected
 
 
-def test_words_with_braces_before_the_object_do_no_harm() -> None:
-    """The object that has a receipt's fields is the answer, wherever it stands."""
+def test_braces_in_words_before_the_object_are_skipped() -> None:
+    """The object with a receipt's fields is the answer, wherever it is."""
     assert CHAT.read(completion('The receipt {blurry} says: {"total": "3.50"}')).receipt.total == Decimal("3.50")
 
 
@@ -145,8 +145,8 @@ def test_words_with_braces_before_the_object_do_no_harm() -> None:
     ],
     ids=["a comma too many", "cut off", "names of its own"],
 )
-def test_a_part_of_an_answer_does_not_pass_for_the_whole(content: str) -> None:
-    """The line of an answer that is broken, cut off or in other names is not the receipt."""
+def test_a_part_of_an_answer_is_not_taken_for_the_whole(content: str) -> None:
+    """An inner object of a broken, truncated or differently named answer is not the receipt."""
     for finish in ("stop", "length"):
         with pytest.raises(UnusableAnswer) as caught:
             CHAT.read(completion(content, finish=finish))
@@ -154,16 +154,16 @@ def test_a_part_of_an_answer_does_not_pass_for_the_whole(content: str) -> None:
 
 
 @pytest.mark.parametrize("tag", ["<think>", "</think>", "</thinking> {"])
-def test_what_the_receipt_says_is_not_taken_for_thinking(tag: str) -> None:
-    """A bare or fenced answer is taken as it is, whatever it quotes."""
+def test_receipt_text_is_not_taken_for_thinking(tag: str) -> None:
+    """A bare or fenced answer is used unchanged, even if it quotes thinking tags."""
     said = json.dumps({"items": [{"description": f"Book {tag}"}], "total": "3.50"})
     for content in (said, f"```json\n{said}\n```"):
         receipt = CHAT.read(completion(content)).receipt
         assert (receipt.total, receipt.items[0].description) == (Decimal("3.50"), f"Book {tag}")
 
 
-def test_a_field_that_stands_twice_with_two_values_has_none() -> None:
-    """Which of them holds nobody knows; the same value twice does no harm."""
+def test_a_duplicate_field_with_two_values_is_unusable() -> None:
+    """A field with two different values is unusable; the same value twice is accepted."""
     with pytest.raises(UnusableAnswer, match="total"):
         CHAT.read(completion('{"total": "1.00", "merchant": {"name": "A"}, "total": "2.00"}'))
     assert CHAT.read(completion('{"total": "1.00", "total": "1.00"}')).receipt.total == Decimal("1.00")
@@ -179,8 +179,8 @@ def test_a_field_that_stands_twice_with_two_values_has_none() -> None:
     ],
     ids=["a list", "one after another", "a draft and an answer", "a list in an object"],
 )
-def test_several_receipts_are_asked_for_again(content: str) -> None:
-    """Which of them is meant nobody knows, so the model says; where it does not, a person looks at the first."""
+def test_several_receipts_are_requested_again(content: str) -> None:
+    """The model is asked for one receipt; otherwise the first is kept with low confidence, for a review."""
     with pytest.raises(UnusableAnswer, match="several") as caught:
         CHAT.read(completion(content))
     rest = caught.value.rest
@@ -191,12 +191,12 @@ def test_several_receipts_are_asked_for_again(content: str) -> None:
 
 @pytest.mark.parametrize("content", [f"[{GOOD}]", f"{GOOD}\n{GOOD}", f"```{GOOD}```\nAgain: {GOOD}"])
 def test_the_same_receipt_twice_is_one(content: str) -> None:
-    """A list of one, and an answer that repeats itself, leave no doubt."""
+    """A list of one, and an answer that repeats itself, are one receipt."""
     assert CHAT.read(completion(content)).receipt.total == Decimal("42.58")
 
 
 def test_the_count_of_tokens_is_kept() -> None:
-    """What the call cost stands in the reading; what is no count does not."""
+    """The reading has the token counts of the call, and drops values that are not counts."""
     usage = {"prompt_tokens": 900, "completion_tokens": 80, "prompt_tokens_details": None, "huge": 10**40}
     usage |= {"": 1, "\ud800": 1, "x" * 200: 1}
     reading = CHAT.read(completion(GOOD, usage=usage))
@@ -204,8 +204,8 @@ def test_the_count_of_tokens_is_kept() -> None:
     assert reading.model_version == "m"
 
 
-def test_an_answer_that_was_cut_off_says_so() -> None:
-    """finish_reason length names the limit of tokens, not bad JSON."""
+def test_a_truncated_answer_is_reported_as_such() -> None:
+    """For the finish_reason `length` the problem names the token limit, not invalid JSON."""
     for content in (GOOD[:40], None):
         with pytest.raises(UnusableAnswer, match="limit of tokens") as caught:
             CHAT.read(completion(content, finish="length", usage={"completion_tokens": 4096}))
@@ -228,8 +228,8 @@ def test_an_answer_that_was_cut_off_says_so() -> None:
         completion('{"x": ' * 900 + "1" + "}" * 900),
     ],
 )
-def test_what_is_no_receipt_is_unusable(body: bytes) -> None:
-    """Each is told apart from a receipt, whatever is wrong with it."""
+def test_other_answers_are_unusable(body: bytes) -> None:
+    """Every answer that is not a receipt raises `UnusableAnswer`."""
     with pytest.raises(UnusableAnswer):
         CHAT.read(body)
 
@@ -251,17 +251,17 @@ names = st.sampled_from(
     finish=st.sampled_from(["stop", "length"]),
 )
 def test_any_completion_is_a_reading_or_unusable(content: str, usage: Any, model: Any, finish: str) -> None:
-    """No content, usage or model name raises anything else."""
+    """Any content, usage or model name gives a reading or `UnusableAnswer`."""
     body = json.loads(completion(content, finish=finish)) | {"usage": usage, "model": model}
     try:
         assert isinstance(CHAT.read(json.dumps(body).encode()), Reading)
     except UnusableAnswer as problem:
-        assert str(problem)  # noqa: PT017 - either is right, and the sentence is what the model is asked again with
+        assert str(problem)  # noqa: PT017 - either is right, and the repair request quotes the sentence
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_reading_or_unusable(body: bytes) -> None:
-    """Neither protocol trips over bytes that are no JSON."""
+    """Any bytes give a reading or `UnusableAnswer` in both protocols."""
     for protocol in (CHAT, ImageProtocol()):
         with pytest.raises(UnusableAnswer):
             protocol.read(body)
@@ -271,8 +271,8 @@ def pages(count: int) -> Prepared:
     return Prepared(tuple(Page(b"page%d" % at, "image/png", 20, 20) for at in range(count)), "application/pdf", count)
 
 
-def test_every_page_is_a_picture_of_one_question() -> None:
-    """Several pages go in order as data URIs, with the extras at the top level of the body."""
+def test_all_pages_are_in_one_request() -> None:
+    """Pages are sent in order as data URIs, with the extra options at the top level of the body."""
     protocol = ChatProtocol(model="gemma", max_tokens=99, extra={"chat_template_kwargs": {"enable_thinking": False}})
     body = json.loads(protocol.request(pages(3)).body)
     urls = [part["image_url"]["url"] for part in body["messages"][1]["content"] if part["type"] == "image_url"]
@@ -287,7 +287,7 @@ def test_every_page_is_a_picture_of_one_question() -> None:
 
 
 def test_the_schema_is_a_setting() -> None:
-    """A server with guided decoding gets the schema in its own form; without it, the model reads it in the prompt."""
+    """A server with guided decoding gets the schema as a parameter; otherwise the prompt has it."""
 
     def sent(**told: Any) -> tuple[str, Any]:
         body = json.loads(ChatProtocol(extra={}, **told).request(pages(1)).body)
@@ -303,8 +303,8 @@ def test_the_schema_is_a_setting() -> None:
     assert "card_last_four" in longer
 
 
-def test_the_schema_guides_a_decoder() -> None:
-    """Every field is asked for and no other one; money has a pattern, and no length slows the server down."""
+def test_the_schema_constrains_decoding() -> None:
+    """The schema requires every field and allows no other, has a pattern for money, and limits no length."""
     schema = json.loads(CHAT.request(pages(1)).body)["response_format"]["json_schema"]["schema"]
     whole = [schema, *schema["$defs"].values()]
     assert all(part["required"] == list(part["properties"]) for part in whole)
@@ -317,17 +317,17 @@ def test_the_schema_guides_a_decoder() -> None:
 
 
 @pytest.mark.parametrize(("content", "quoted"), [(None, "(nothing)"), ("\ud800 {", "? {")])
-def test_a_repair_quotes_what_can_be_sent(content: Any, quoted: str) -> None:
-    """The roles still take turns where the model said nothing, and half a character is no UTF-8."""
-    again = CHAT.repair(Ask(CHAT.request(pages(1)), completion(content), "no JSON"))
+def test_a_repair_quotes_any_answer(content: Any, quoted: str) -> None:
+    """An empty answer still gets its turn, and characters that UTF-8 cannot encode are replaced."""
+    again = CHAT.repair(FailedExchange(CHAT.request(pages(1)), completion(content), "no JSON"))
     assert again is not None
     assert json.loads(again.body)["messages"][2] == {"role": "assistant", "content": quoted}
 
 
-def test_a_repair_shows_the_model_its_answer_and_what_is_wrong() -> None:
-    """The second question has the first, the answer and the problem; the picture is still there."""
+def test_a_repair_has_the_answer_and_the_problem() -> None:
+    """The second request has the first one with its picture, the answer, and the problem."""
     request = CHAT.request(pages(1))
-    again = CHAT.repair(Ask(request, completion('{"total": "x"}'), "total: no number"))
+    again = CHAT.repair(FailedExchange(request, completion('{"total": "x"}'), "total: no number"))
     assert again is not None
     messages = json.loads(again.body)["messages"]
     assert [message["role"] for message in messages] == ["system", "user", "assistant", "user"]
@@ -335,14 +335,14 @@ def test_a_repair_shows_the_model_its_answer_and_what_is_wrong() -> None:
     assert "total: no number" in messages[3]["content"]
 
 
-def test_a_repair_of_an_answer_that_cannot_be_quoted_asks_the_same_again() -> None:
-    """What is no completion cannot be shown to the model."""
+def test_an_unquotable_answer_repeats_the_request() -> None:
+    """If the answer is not a completion, the same request is sent again."""
     request = EndpointRequest(b'{"messages": []}', "application/json")
-    assert CHAT.repair(Ask(request, b"<html>", "no JSON")) == request
+    assert CHAT.repair(FailedExchange(request, b"<html>", "no JSON")) == request
 
 
-def test_an_edited_prompt_is_another_version() -> None:
-    """The version that a record keeps has a digest of the prompt and the schema."""
+def test_an_edited_prompt_has_another_version() -> None:
+    """The version in a record includes a digest of the prompt and the schema."""
     number, digest = CHAT.version.split("-")
     assert number.isdigit()
     assert len(digest) == 8
@@ -350,10 +350,10 @@ def test_an_edited_prompt_is_another_version() -> None:
 
 
 def test_the_image_protocol_sends_bytes_or_a_list() -> None:
-    """One page goes as it is, several as base64 in JSON, and the answer is a reading."""
+    """One page is sent as its bytes, several as base64 in JSON, and the answer is read."""
     protocol = ImageProtocol()
     assert protocol.request(pages(1)).body == b"page0"
     images = json.loads(protocol.request(pages(2)).body)["images"]
     assert [base64.b64decode(image) for image in images] == [b"page0", b"page1"]
     assert protocol.read(b'{"receipt": {"total": "1.20"}, "usage": {"cpu_ms": 5}}').receipt.total == Decimal("1.20")
-    assert protocol.repair(Ask(protocol.request(pages(1)), b"", "x")) is None
+    assert protocol.repair(FailedExchange(protocol.request(pages(1)), b"", "x")) is None

@@ -1,4 +1,4 @@
-"""What the endpoint is asked and how much of its answer is read, without a network."""
+"""The endpoint client without a network: how much of an answer it reads."""
 
 from typing import Any, Self
 
@@ -7,7 +7,7 @@ import pytest
 from tests.support.virtual import now, virtual
 from worker.errors import Failed
 from worker.extraction.endpoint import MOST_ANSWER_BYTES, Endpoint, EndpointTarget
-from worker.extraction.prepare import Page, Prepared
+from worker.extraction.pages import Page, Prepared
 from worker.extraction.protocols import ImageProtocol
 from worker.resilience.breaker import Breaker, BreakerPolicy
 from worker.resilience.dependency import Dependency, RetryPolicy
@@ -15,13 +15,13 @@ from worker.resilience.limiter import Limiter
 
 
 class Flood:
-    """A client of SageMaker whose answers have no end."""
+    """A SageMaker client whose answers never end."""
 
     def __init__(self) -> None:
         self.given = 0
 
     async def invoke_endpoint(self, **_: Any) -> dict[str, Any]:
-        """Return an answer whose body is this flood."""
+        """Return an answer with this object as its endless body."""
         return {"Body": self}
 
     async def __aenter__(self) -> Self:
@@ -30,14 +30,14 @@ class Flood:
     async def __aexit__(self, *_: object) -> None: ...
 
     async def read(self, size: int) -> bytes:
-        """Return as many bytes as are asked for."""
+        """Return as many bytes as requested."""
         self.given += size
         return bytes(size)
 
 
 @virtual
-async def test_an_answer_without_end_is_given_up() -> None:
-    """The receipt fails with a reason before the answer has filled the memory."""
+async def test_an_endless_answer_fails() -> None:
+    """The receipt fails with a reason before the answer fills the memory."""
     flood: Any = Flood()
     dependency = Dependency("sagemaker", Breaker("sagemaker", BreakerPolicy(), clock=now), RetryPolicy())
     limiter = Limiter(clock=now, fixed=1)

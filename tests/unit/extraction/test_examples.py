@@ -1,4 +1,4 @@
-"""The answers that docs/models.md gives to copy, and its table of checks."""
+"""The example answers in docs/models.md, and its table of checks."""
 
 import datetime as dt
 import re
@@ -15,8 +15,8 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 
 @pytest.mark.parametrize("protocol", [ImageProtocol(), ChatProtocol(extra={}), TextractProtocol()])
-def test_an_answer_to_copy_is_read_and_believed(protocol: EndpointProtocol) -> None:
-    """Each is a whole receipt in its protocol, in which everything adds up."""
+def test_an_example_answer_is_extracted(protocol: EndpointProtocol) -> None:
+    """Each example is a complete receipt in its protocol, without findings."""
     reading = protocol.read((DOCS / "models" / f"{protocol.name}-answer.json").read_bytes())
     found = check(reading.receipt, today=dt.date(2026, 11, 25), left_out=reading.left_out)
     assert (reading.receipt.merchant.name, reading.receipt.total) == ("Corner Shop", Decimal("12.34"))
@@ -25,8 +25,8 @@ def test_an_answer_to_copy_is_read_and_believed(protocol: EndpointProtocol) -> N
     assert decide(reading, found) == "extracted"
 
 
-def test_the_table_of_checks_is_whole() -> None:
-    """Every check that the code has stands in the document, and no other."""
+def test_the_table_of_checks_is_complete() -> None:
+    """The document lists exactly the checks in the code."""
     code = Path(checks.__file__).read_text("utf-8").replace("items_against_{name}", "items_against_total")
     code = code.replace("Finding(LEFT_OUT", f'Finding("{checks.LEFT_OUT}"')
     section = (DOCS / "models.md").read_text("utf-8").split("## What is believed")[1].split("\n## ")[0]

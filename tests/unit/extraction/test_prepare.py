@@ -1,4 +1,4 @@
-"""Whatever is uploaded becomes upright pictures that fit, or is rejected with its reason."""
+"""Any upload becomes upright pictures that fit the limits, or is rejected with a reason."""
 
 import dataclasses
 import io
@@ -15,7 +15,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from worker.errors import Rejected
-from worker.extraction.prepare import ImageLimits, Prepared, prepare
+from worker.extraction.pages import ImageLimits, Prepared
+from worker.extraction.prepare import prepare
 
 LIMITS = ImageLimits(max_pixels=4_000_000, max_side=400, max_tall_side=1_600, max_bytes=200_000)
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns of odd tags and goes on
@@ -52,7 +53,7 @@ WHOLE = [
 @given(st.data())
 @settings(max_examples=150)
 def test_any_bytes_are_prepared_or_rejected(data: st.DataObject) -> None:
-    """A file that breaks off or has wrong bytes anywhere is read or refused, never an error of another kind."""
+    """A truncated or corrupted file is either prepared or rejected; no other error is raised."""
     body = bytearray(data.draw(st.sampled_from(WHOLE)))
     for _ in range(data.draw(st.integers(0, 8))):
         at = data.draw(st.integers(0, len(body) - 1))
@@ -68,7 +69,7 @@ def test_any_bytes_are_prepared_or_rejected(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("body", WHOLE, ids=["jpeg", "png", "webp", "gif", "bmp", "tiff", "pdf", "heif"])
 def test_every_kind_becomes_pictures_that_fit(body: bytes) -> None:
-    """What is sent is JPEG or PNG in RGB or grey."""
+    """The pages that are sent are JPEG or PNG, in RGB or grey."""
     for page, image in zip((prepared := prepare(body, LIMITS)).pages, opened(prepared), strict=True):
         assert page.media_type in {"image/jpeg", "image/png"}
         assert image.mode in {"RGB", "L"}
@@ -77,16 +78,16 @@ def test_every_kind_becomes_pictures_that_fit(body: bytes) -> None:
 
 @given(st.integers(16, 1_200), st.integers(16, 1_200))
 @settings(max_examples=40)
-def test_pages_keep_to_the_limits(width: int, height: int) -> None:
-    """No side and no sum of bytes is larger than the limits, whatever the proportions."""
+def test_pages_stay_within_the_limits(width: int, height: int) -> None:
+    """For any proportions, no side and no sum of bytes exceeds the limits."""
     prepared = prepare(encoded(paper(size=(width, height)), "PNG"), LIMITS)
     assert sum(len(page.data) for page in prepared.pages) <= LIMITS.max_bytes
     for page in prepared.pages:
         assert max(page.width, page.height) <= LIMITS.max_tall_side
 
 
-def test_what_fits_is_passed_on_as_it_is() -> None:
-    """A small JPEG is not decoded and coded again."""
+def test_a_picture_that_fits_is_passed_on_unchanged() -> None:
+    """A small JPEG is not re-encoded."""
     assert prepare(WHOLE[0], LIMITS).pages[0].data == WHOLE[0]
 
 
@@ -104,7 +105,7 @@ def test_every_mode_keeps_dark_on_light(mode: str) -> None:
 
 
 def deep(channels: int) -> NDArray[np.uint16]:
-    """Return the paper in 16 bits a channel, opaque where there is a fourth."""
+    """Return the paper with 16 bits per channel; a fourth channel is opaque."""
     shown = np.full((200, 120, channels), 60_000, np.uint16)
     shown[10:20, 10:60] = 2_000
     shown[:, :, 3:] = 65_535
@@ -121,7 +122,7 @@ def deep_png(channels: int) -> bytes:
 
 
 def deep_tiff(order: str) -> bytes:
-    """Return a TIFF of three channels of 16 bits; `order` is that of its bytes, as `struct` has it."""
+    """Return a TIFF with three channels of 16 bits; `order` is its byte order in the notation of `struct`."""
     data = deep(3).astype(f"{order}u2").tobytes()
     at = 8 + 6  # the header, and the depths of the channels
     short, long = 3, 4
@@ -141,7 +142,7 @@ def deep_tiff(order: str) -> bytes:
     ids=["PNG", "PNG with alpha", "TIFF", "TIFF of big end"],
 )
 def test_colour_of_16_bits_becomes_8(data: bytes) -> None:
-    """Cameras and scanners that store 48 bits a pixel are sent as every endpoint takes them: ink dark, paper light."""
+    """Pictures with 48 bits per pixel are sent with 24, with dark ink on light paper."""
     (page,) = prepare(data, LIMITS).pages
     shown = Image.open(io.BytesIO(page.data))
     assert (page.media_type, shown.mode, shown.size) == ("image/jpeg", "RGB", (120, 200))
@@ -150,8 +151,8 @@ def test_colour_of_16_bits_becomes_8(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(("kind", "pages"), [("PNG", 1), ("JPEG", 1), ("TIFF", 1), ("TIFF", 3)])
-def test_all_pictures_keep_to_the_model_s_pixels(kind: str, pages: int) -> None:
-    """However many pages, together they have at most the pixels that are allowed, and nearly as many, undistorted."""
+def test_all_pages_stay_within_the_model_s_pixels(kind: str, pages: int) -> None:
+    """All pages together have at most, and nearly, the allowed number of pixels, and are not distorted."""
     first = paper(size=(300, 400))
     more: dict[str, Any] = {"save_all": True, "append_images": [first] * (pages - 1)} if kind == "TIFF" else {}
     prepared = prepare(encoded(first, kind, **more), dataclasses.replace(LIMITS, max_sent_pixels=100_000))
@@ -160,15 +161,15 @@ def test_all_pictures_keep_to_the_model_s_pixels(kind: str, pages: int) -> None:
     assert all(abs(page.width / page.height - 3 / 4) < 0.01 for page in prepared.pages)
 
 
-def test_what_has_few_enough_pixels_is_passed_on() -> None:
-    """The limit changes nothing where there is nothing to change."""
+def test_a_picture_with_few_pixels_is_passed_on() -> None:
+    """A picture within the limit on sent pixels is sent unchanged."""
     data = encoded(paper(), "JPEG")
     assert prepare(data, dataclasses.replace(LIMITS, max_sent_pixels=120 * 200)).pages[0].data == data
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["tEXt", "zTXt"])
-def test_megabytes_of_text_in_a_png_are_no_reason_to_refuse_it(packed: bool) -> None:
-    """A PNG with more text than Pillow takes is read, and its text is not sent."""
+def test_a_png_with_megabytes_of_text_is_accepted(packed: bool) -> None:
+    """A PNG with more text than Pillow accepts is prepared without its text."""
     text = PngInfo()
     text.add_text("note", "long " * 20_000_000 if packed else "long " * 2_000_000, zip=packed)
     prepared = prepare(encoded(paper(), "PNG", pnginfo=text), LIMITS)
@@ -176,14 +177,14 @@ def test_megabytes_of_text_in_a_png_are_no_reason_to_refuse_it(packed: bool) -> 
     assert len(prepared.pages[0].data) < 10_000
 
 
-def test_a_large_colour_profile_in_a_png_is_no_reason_to_refuse_it() -> None:
-    """A profile of more bytes than Pillow takes is left out, and the picture is read."""
+def test_a_png_with_a_large_colour_profile_is_accepted() -> None:
+    """A colour profile that is larger than Pillow accepts is dropped, and the picture is prepared."""
     prepared = prepare(encoded(paper(), "PNG", icc_profile=bytes(2_000_000)), LIMITS)
     assert opened(prepared)[0].size == (120, 200)
 
 
 def test_numbers_with_a_fraction_are_read_from_0_to_1() -> None:
-    """A TIFF of floating-point grey is no black picture."""
+    """A floating-point grey TIFF does not become a black picture."""
     image = paper("L").convert("F").point(lambda value: value * (1 / 255) + 0)
     (shown,) = opened(prepare(encoded(image, "TIFF"), LIMITS))
     assert shown.getpixel((100, 150)) > 200  # type: ignore[operator]  # one band: a number
@@ -191,7 +192,7 @@ def test_numbers_with_a_fraction_are_read_from_0_to_1() -> None:
 
 
 def test_transparent_paper_is_white() -> None:
-    """Ink on nothing is ink on white, not black on black."""
+    """Black ink on a transparent background becomes black on white."""
     image = Image.new("RGBA", (120, 200), (0, 0, 0, 0))
     image.paste((0, 0, 0, 255), (10, 10, 60, 20))
     (shown,) = opened(prepare(encoded(image, "PNG"), LIMITS))
@@ -199,7 +200,7 @@ def test_transparent_paper_is_white() -> None:
 
 
 def test_a_turned_photo_is_turned_back() -> None:
-    """EXIF orientation 6 means that the camera was held upright."""
+    """A picture with EXIF orientation 6 is turned upright."""
     exif = Image.Exif()
     exif[0x0112] = 6
     (shown,) = opened(prepare(encoded(paper(size=(300, 100)), "JPEG", exif=exif), LIMITS))
@@ -208,7 +209,7 @@ def test_a_turned_photo_is_turned_back() -> None:
 
 @pytest.mark.parametrize(("length", "most"), [(4_000, 10), (12_000, 10), (12_000, 3), (12_000, 1)])
 def test_a_long_till_roll_is_cut_into_legible_slices(length: int, most: int) -> None:
-    """A roll that would be too narrow when scaled is sent in slices of its width, to its very end."""
+    """A roll that would become too narrow is sent in slices of full width, up to its end."""
     roll = paper(size=(200, length))
     roll.paste(0, (10, length - 30, 190, length - 10))
     limits = dataclasses.replace(LIMITS, max_pages=most, max_bytes=2_000_000)
@@ -221,8 +222,8 @@ def test_a_long_till_roll_is_cut_into_legible_slices(length: int, most: int) -> 
 
 
 @pytest.mark.parametrize(("pages", "height", "whole"), [(2, 200, True), (3, 200, False), (2, 16_000, False)])
-def test_what_is_not_sent_is_said(pages: int, height: int, whole: bool) -> None:
-    """Of very many pages, or slices of one, the last ones are missing, and the total may stand there."""
+def test_unsent_pages_are_reported(pages: int, height: int, whole: bool) -> None:
+    """`whole` is false if pages or slices beyond the limit are not sent."""
     first = paper(size=(400, height))
     body = encoded(first, "TIFF", save_all=True, append_images=[paper()] * (pages - 1))
     prepared = prepare(body, dataclasses.replace(LIMITS, max_pages=2, max_pixels=10_000_000))
@@ -230,7 +231,7 @@ def test_what_is_not_sent_is_said(pages: int, height: int, whole: bool) -> None:
 
 
 def test_memory_is_counted_as_the_decoder_takes_it() -> None:
-    """WebP's holds the picture four times, a JPEG of many scans as coefficients; each is refused before decoding."""
+    """WebP and JPEGs with several scans are rejected before decoding if their decoder needs too much memory."""
     image = paper(size=(300, 400))
     limits = dataclasses.replace(LIMITS, max_decoded_bytes=600_000)
     large = [encoded(image, "WEBP"), encoded(image, "JPEG", progressive=True, subsampling=0)]
@@ -243,7 +244,7 @@ def test_memory_is_counted_as_the_decoder_takes_it() -> None:
 
 @pytest.mark.parametrize("mode", ["RGBA", "P", "I;16"])
 def test_bands_leave_no_seams(mode: str) -> None:
-    """A picture that is brought into RGB piece by piece looks as if it had been done at once."""
+    """A picture converted to RGB in bands looks the same as if it were converted at once."""
     grey = Image.linear_gradient("L").resize((1_100, 3_300))
     image = Image.new("I;16", grey.size) if mode == "I;16" else grey.convert("RGB").convert(mode)
     if mode == "I;16":
@@ -255,7 +256,7 @@ def test_bands_leave_no_seams(mode: str) -> None:
 
 
 def test_pages_of_a_tiff_are_pages() -> None:
-    """A TIFF of three pages is three pictures."""
+    """A TIFF with three pages becomes three pictures."""
     body = encoded(paper(), "TIFF", save_all=True, append_images=[paper(), paper()])
     prepared = prepare(body, LIMITS)
     assert (len(prepared.pages), prepared.page_count) == (3, 3)
@@ -272,8 +273,8 @@ def test_pages_of_a_tiff_are_pages() -> None:
         (b"%PDF-1.4 nothing more", "corrupt"),
     ],
 )
-def test_what_can_never_work_says_why(body: bytes, reason: str) -> None:
-    """Each kind of refusal has its own reason."""
+def test_a_rejection_has_its_reason(body: bytes, reason: str) -> None:
+    """Each kind of unusable file is rejected with a specific reason."""
     with pytest.raises(Rejected) as caught:
         prepare(body, LIMITS)
     assert caught.value.reason == reason

@@ -1,4 +1,4 @@
-"""What is kept of an answer of which single fields are wrong, and what is asked again for."""
+"""Answers with wrong fields: which fields are kept, and when the answer is requested again."""
 
 import json
 from decimal import Decimal
@@ -66,10 +66,8 @@ def problem(protocol: EndpointProtocol, receipt: Any, **more: Any) -> UnusableAn
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_field_that_no_receipt_can_hold_is_left_out_and_named(
-    protocol: EndpointProtocol, wrong: dict[str, Any], path: str
-) -> None:
-    """The problem names the field; the rest of the answer is there, less that field."""
+def test_an_invalid_field_is_left_out_and_named(protocol: EndpointProtocol, wrong: dict[str, Any], path: str) -> None:
+    """The problem names the field, and the rest has all other fields."""
     found = problem(protocol, GOOD | wrong)
     assert f"{path}: " in str(found)
     assert found.rest is not None
@@ -82,8 +80,8 @@ def test_a_field_that_no_receipt_can_hold_is_left_out_and_named(
 
 
 @pytest.mark.parametrize("protocol", [CHAT, IMAGE], ids=["chat", "image"])
-def test_null_is_missing_wherever_it_stands(protocol: EndpointProtocol) -> None:
-    """An endpoint that gives every name, null where there is nothing, has answered well."""
+def test_null_means_missing_everywhere(protocol: EndpointProtocol) -> None:
+    """An answer with every field, null for missing ones, is valid."""
     found = protocol.read(answered(protocol, dict.fromkeys(Receipt.model_fields) | {"total": "12.34"}))
     assert found.receipt == Receipt(total=Decimal("12.34"))
     assert IMAGE.read(answered(IMAGE, GOOD, confidence=None, usage=None, left_out=None)).left_out == ()
@@ -92,7 +90,7 @@ def test_null_is_missing_wherever_it_stands(protocol: EndpointProtocol) -> None:
 @pytest.mark.parametrize("protocol", [CHAT, IMAGE], ids=["chat", "image"])
 @pytest.mark.parametrize("total", ["a lot", [12.34], "12.50 or 13.50", {"amount": "12.34"}, True])
 def test_without_a_usable_total_nothing_is_kept(protocol: EndpointProtocol, total: Any) -> None:
-    """The total is what the record is for: a wrong one is asked for again, not left out."""
+    """An answer with an invalid total has no usable rest."""
     found = problem(protocol, GOOD | {"total": total})
     assert "total: " in str(found)
     assert found.rest is None
@@ -100,42 +98,42 @@ def test_without_a_usable_total_nothing_is_kept(protocol: EndpointProtocol, tota
 
 @pytest.mark.parametrize("total", ["9" * 2_000_000, "1," * 1_000_000, "1 " * 1_000_000 + "x", "1e999999", 10**400])
 @pytest.mark.parametrize("protocol", [CHAT, IMAGE], ids=["chat", "image"])
-def test_an_absurd_number_is_no_total(protocol: EndpointProtocol, total: Any) -> None:
-    """Millions of digits are refused as any other nonsense is."""
+def test_an_absurd_number_is_not_a_total(protocol: EndpointProtocol, total: Any) -> None:
+    """A number with millions of digits is an invalid total."""
     assert problem(protocol, GOOD | {"total": total}).rest is None
 
 
 @pytest.mark.parametrize("content", ["```{```" * 200_000, "{" * 1_000_000, "<think>" * 100_000, "[" * 100_000])
-def test_an_endless_answer_is_given_up(content: str) -> None:
-    """What only seems to begin an object, however often, is unusable."""
+def test_endless_braces_are_unusable(content: str) -> None:
+    """An answer with very many opening braces and no object is unusable."""
     with pytest.raises(UnusableAnswer):
         CHAT.read(json.dumps({"choices": [{"message": {"content": content}}]}).encode())
 
 
 @pytest.mark.parametrize("receipt", [[], "12.34", 5, None])
-def test_what_is_no_object_has_no_rest(receipt: Any) -> None:
-    """An answer that is wrong as a whole is not half right."""
+def test_a_receipt_that_is_not_an_object_has_no_rest(receipt: Any) -> None:
+    """If the receipt itself is invalid, nothing of the answer is kept."""
     assert problem(CHAT, receipt).rest is None
     assert problem(IMAGE, receipt).rest is None
 
 
-def test_a_confidence_that_is_none_is_left_out() -> None:
-    """How sure the model is of the others stays; the doubt is told without the answer's own key."""
+def test_an_invalid_confidence_is_left_out() -> None:
+    """Other confidences stay, and the problem does not repeat the answer's own key."""
     for key, value in (("my_key", "high"), ("", 0.5), ("x" * 101, 0.5)):
         rest = problem(IMAGE, GOOD, confidence={"total": 0.9, key: value}).rest
         assert rest is not None
         assert (rest.confidence, rest.left_out) == ({"total": 0.9}, ("confidence",))
 
 
-def test_what_the_record_can_do_without_casts_no_doubt() -> None:
-    """A count of tokens that is none is dropped without a word."""
+def test_an_invalid_usage_is_dropped_silently() -> None:
+    """An invalid token count is dropped, and not listed in `left_out`."""
     rest = problem(IMAGE, GOOD, usage={"tokens": "many", "calls": 1, "": 2, "ms": 10**40, "cost": -1}).rest
     assert rest is not None
     assert (rest.usage, rest.left_out) == ({"calls": 1}, ())
 
 
-def test_an_answer_may_say_what_it_left_out() -> None:
-    """A reader that stopped before the end names the field; what is no field's path is ignored."""
+def test_an_answer_may_list_what_it_left_out() -> None:
+    """The fields that a reader lists as left out are kept, and entries that are not field paths are ignored."""
     said = ["items", "taxes.0.rate", "\x1b[2J", "DROP TABLE", 5, None]
     assert IMAGE.read(answered(IMAGE, GOOD, left_out=said)).left_out == ("items", "taxes.0.rate")
     rest = problem(IMAGE, GOOD | {"tip": "x"}, left_out=["items"]).rest
@@ -160,8 +158,10 @@ def test_an_answer_may_say_what_it_left_out() -> None:
         ({"taxes": [{"rate": "19%", "amount": "1.97"}]}, ("taxes", 0, "rate"), "19"),
     ],
 )
-def test_what_has_one_reading_is_read(written: dict[str, Any], path: tuple[Any, ...], expected: str | None) -> None:
-    """What models write in place of the form that was asked for costs no second call where it is clear."""
+def test_unambiguous_values_in_other_formats_are_accepted(
+    written: dict[str, Any], path: tuple[Any, ...], expected: str | None
+) -> None:
+    """A value in an unexpected format does not cost a second call if it is unambiguous."""
     found: Any = CHAT.read(answered(CHAT, GOOD | written)).receipt.model_dump(mode="json")
     for step in path:
         found = found[step]
@@ -184,8 +184,8 @@ def kept(protocol: EndpointProtocol, answer: bytes) -> Reading | None:
 
 
 @given(wrong=st.dictionaries(fields.filter(lambda name: name != "total"), json_values, max_size=4))
-def test_whatever_else_is_wrong_the_total_is_kept(wrong: dict[str, Any]) -> None:
-    """No value of any other field costs the receipt, and what is left out is named."""
+def test_the_total_is_kept_if_any_other_field_is_wrong(wrong: dict[str, Any]) -> None:
+    """An invalid value in any other field is left out and named, and the total stays."""
     for protocol in (CHAT, IMAGE):
         found = kept(protocol, answered(protocol, GOOD | wrong))
         assert found is not None

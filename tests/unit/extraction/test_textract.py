@@ -1,4 +1,4 @@
-"""Answers in the shape of Amazon Textract's AnalyzeExpense."""
+"""Answers in the format of Amazon Textract's AnalyzeExpense."""
 
 import datetime as dt
 import json
@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.extraction import protocols
-from worker.extraction.prepare import Page, Prepared
+from worker.extraction.pages import Page, Prepared
 from worker.extraction.protocols import TextractProtocol, UnusableAnswer, formats
 from worker.receipts.receipt import Merchant, Reading, Tax
 from worker.settings import Settings
 
 
 def field(kind: str, text: str, *, label: str | None = None, currency: str | None = None, sure: float = 99.5) -> Any:
-    """One field as the API reference has it: Type, LabelDetection, ValueDetection, Currency, geometry."""
+    """Return one field as in the API reference: Type, LabelDetection, ValueDetection, Currency, geometry."""
     box = {"BoundingBox": {"Width": 0.1, "Height": 0.02, "Left": 0.3, "Top": 0.1}, "Polygon": [{"X": 0.3, "Y": 0.1}]}
     whole: dict[str, Any] = {
         "Type": {"Text": kind, "Confidence": 98.0},
@@ -42,8 +42,8 @@ def answer(*summary: Any, rows: tuple[tuple[Any, ...], ...] = ()) -> bytes:
     return json.dumps({"DocumentMetadata": {"Pages": 1}, "ExpenseDocuments": [document]}).encode()
 
 
-def test_a_whole_answer_is_read() -> None:
-    """Every field of AnalyzeExpense that our receipt has arrives in it, with Textract's confidence as a share."""
+def test_a_complete_answer_is_read() -> None:
+    """Every field of AnalyzeExpense that a receipt has is read, with Textract's confidence as a share."""
     body = answer(
         field("VENDOR_NAME", "Corner\nShop"),
         field("VENDOR_ADDRESS", "1 High St\nLondon"),
@@ -78,28 +78,28 @@ def test_a_whole_answer_is_read() -> None:
     assert reading.confidence["merchant.name"] == pytest.approx(0.98)
 
 
-def test_what_is_not_there_is_null() -> None:
-    """An answer without fields is a receipt of which nothing is known."""
+def test_missing_fields_are_null() -> None:
+    """An answer without fields gives an empty receipt."""
     reading = TextractProtocol().read(answer())
     assert reading.receipt.total is None
     assert reading.confidence == {}
 
 
-def test_the_surest_of_several_totals_is_taken() -> None:
-    """Textract may give several candidates of one type."""
+def test_the_total_with_the_highest_confidence_is_used() -> None:
+    """If Textract returns several fields of one type, the one with the highest confidence is read."""
     body = answer(field("TOTAL", "$9.00", sure=50), field("TOTAL", "$19.00", sure=97))
     assert TextractProtocol().read(body).receipt.total == 19
 
 
-def test_a_date_that_could_be_two_has_no_confidence() -> None:
-    """A date that is left null is not claimed to be sure."""
+def test_an_ambiguous_date_has_no_confidence() -> None:
+    """A date that stays null has no confidence."""
     reading = TextractProtocol().read(answer(field("INVOICE_RECEIPT_DATE", "05/04/2023")))
     assert reading.receipt.purchase_date is None
     assert "purchase_date" not in reading.confidence
 
 
 def test_a_charge_in_the_summary_is_an_item_after_the_goods() -> None:
-    """Service and delivery stand in no field of ours; what Textract lists among the items too is listed once."""
+    """Service and delivery charges become items, once even if Textract lists them as items too."""
     goods = (field("ITEM", "Don"), field("PRICE", "12.80"))
     bag = (field("ITEM", "Bag fee"), field("PRICE", "0.10"))
     service = field("SERVICE_CHARGE", "1.28", label="Service 10%")
@@ -114,7 +114,7 @@ def test_a_charge_in_the_summary_is_an_item_after_the_goods() -> None:
 
 
 def test_the_customer_is_not_the_merchant() -> None:
-    """Names and addresses of both sides come as NAME and ADDRESS; their group tells whose they are."""
+    """NAME and ADDRESS fields in a receiver's group are not used for the merchant."""
 
     def of(group: str, one: dict[str, Any]) -> dict[str, Any]:
         return one | {"GroupProperties": [{"Types": [group], "Id": "1"}]}
@@ -124,8 +124,8 @@ def test_the_customer_is_not_the_merchant() -> None:
     assert TextractProtocol().read(answer(*customer, vendor)).receipt.merchant == Merchant(name="Corner Shop")
 
 
-def test_a_rate_is_no_amount() -> None:
-    """Textract may give a tax or a discount as what is printed before the sum: in per cent."""
+def test_a_rate_is_not_an_amount() -> None:
+    """A tax or discount that Textract returns in per cent is not read as an amount."""
     body = answer(field("TOTAL", "11.90"), field("TAX", "19%", label="VAT"), field("DISCOUNT", "10 %"))
     receipt = TextractProtocol().read(body).receipt
     assert receipt.taxes == (Tax(description="VAT", rate=Decimal(19)),)
@@ -133,14 +133,14 @@ def test_a_rate_is_no_amount() -> None:
 
 
 @pytest.mark.parametrize("sure", [10**400, float("nan"), float("inf")])
-def test_a_confidence_beyond_all_bounds_says_nothing(sure: Any) -> None:
-    """The confidence of the field's type is left."""
+def test_an_invalid_confidence_is_ignored(sure: Any) -> None:
+    """The confidence of the field's type is used instead."""
     assert TextractProtocol().read(answer(field("TOTAL", "1.00", sure=sure))).confidence == {"total": 0.98}
 
 
 @pytest.mark.parametrize(("second", "sure"), [("4.50", 0.4), ("3.50", 0.98)])
-def test_of_several_receipts_the_first_is_doubted(second: str, sure: float) -> None:
-    """Two documents with two totals are two receipts in one picture; with the same total they are pages of one."""
+def test_the_first_of_several_receipts_has_low_confidence(second: str, sure: float) -> None:
+    """Two documents with different totals are two receipts; with the same total they are pages of one."""
     whole = json.loads(answer(field("TOTAL", "3.50")))
     whole["ExpenseDocuments"] += json.loads(answer(field("TOTAL", second)))["ExpenseDocuments"]
     reading = TextractProtocol().read(json.dumps(whole).encode())
@@ -151,8 +151,8 @@ def test_of_several_receipts_the_first_is_doubted(second: str, sure: float) -> N
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{}", b'{"ExpenseDocuments": []}', b'{"ExpenseDocuments": [1]}', b"\xff"]
 )
-def test_another_shape_is_unusable(body: bytes) -> None:
-    """What is not AnalyzeExpense is said to be so."""
+def test_another_format_is_unusable(body: bytes) -> None:
+    """An answer that is not AnalyzeExpense JSON raises `UnusableAnswer`."""
     with pytest.raises(UnusableAnswer):
         TextractProtocol().read(body)
 
@@ -168,7 +168,7 @@ odd_fields = st.builds(field, kinds, st.text(max_size=30), label=st.none() | st.
 
 @given(st.lists(odd_fields, max_size=5), st.lists(st.lists(odd_fields, max_size=3), max_size=3))
 def test_any_answer_is_a_reading_or_unusable(summary: list[Any], rows: list[list[Any]]) -> None:
-    """Whatever stands in the fields, the outcome is a reading or says why there is none."""
+    """Any fields give a reading or `UnusableAnswer` with a reason."""
     try:
         reading = TextractProtocol().read(answer(*summary, rows=tuple(tuple(row) for row in rows)))
     except UnusableAnswer:
@@ -177,13 +177,13 @@ def test_any_answer_is_a_reading_or_unusable(summary: list[Any], rows: list[list
 
 
 def test_the_setting_chooses_the_protocol() -> None:
-    """Each name of the setting makes its own protocol."""
+    """Each value of the setting gives the protocol of that name."""
     for name in ("image", "chat", "textract"):
         assert protocols.make(Settings(protocol=name)).name == name
 
 
-def test_pages_go_as_to_an_image_endpoint() -> None:
-    """One page goes as its bytes, under its own content type."""
+def test_pages_are_sent_as_in_the_image_protocol() -> None:
+    """One page is sent as its bytes, with its own content type."""
     page = Page(b"jpeg", "image/jpeg", 20, 20)
     request = TextractProtocol().request(Prepared((page,), "image/jpeg", 1))
     assert (request.body, request.content_type) == (b"jpeg", "image/jpeg")
@@ -215,7 +215,7 @@ def test_pages_go_as_to_an_image_endpoint() -> None:
     ],
 )
 def test_amounts_as_printed(text: str, separator: formats.Separator | None, expected: str | None) -> None:
-    """Both ways to write a number are read, and what could be two numbers is none."""
+    """Decimal points and commas are read, and an ambiguous number is None."""
     assert formats.amount(text, separator) == (Decimal(expected) if expected else None)
 
 
@@ -230,8 +230,8 @@ def test_amounts_as_printed(text: str, separator: formats.Separator | None, expe
         ([], None),
     ],
 )
-def test_the_separator_is_what_the_amounts_agree_on(texts: list[str], expected: str | None) -> None:
-    """Only amounts that say it clearly, and only if they agree, decide what a lone comma means."""
+def test_the_amounts_must_agree_on_the_separator(texts: list[str], expected: str | None) -> None:
+    """Only unambiguous amounts that agree determine the decimal separator."""
     assert formats.decimal_separator(texts) == expected
 
 
@@ -240,7 +240,7 @@ money = st.decimals(min_value=0, max_value=10**9, places=2)
 
 @given(money, st.sampled_from([(",", "."), (".", ","), (" ", ","), ("'", ".")]))
 def test_an_amount_with_cents_is_always_read(value: Decimal, signs: tuple[str, str]) -> None:
-    """Two decimals leave no doubt in any of the usual formats."""
+    """An amount with two decimals is read in any common format."""
     text = f"{value:,.2f}".replace(",", "T").replace(".", signs[1]).replace("T", signs[0])
     assert formats.amount(f"€ {text}", None) == value
 
@@ -263,13 +263,13 @@ def test_an_amount_with_cents_is_always_read(value: Decimal, signs: tuple[str, s
     ],
 )
 def test_dates_as_printed(text: str, expected: tuple[int, int, int] | None) -> None:
-    """A date is read where it can be only one."""
+    """A date is read only if it is unambiguous."""
     assert formats.date(text) == (dt.date(*expected) if expected else None)
 
 
 @given(st.dates(min_value=dt.date(2000, 1, 1), max_value=dt.date(2099, 12, 31)))
-def test_a_date_is_never_read_as_another(date: dt.date) -> None:
-    """Day first or month first: what is read is the date that was written, or nothing."""
+def test_a_date_is_never_misread(date: dt.date) -> None:
+    """In any order of day and month, the result is the written date or None."""
     assert formats.date(f"{date:%d/%m/%Y}") in {date, None}
     assert formats.date(f"{date:%m/%d/%y}") in {date, None}
     assert formats.date(f"{date:%Y-%m-%d}") == date
@@ -287,5 +287,5 @@ def test_a_date_is_never_read_as_another(date: dt.date) -> None:
     ],
 )
 def test_times_as_printed(text: str, expected: str | None) -> None:
-    """Both clocks are read, and what is on neither is none."""
+    """Times are read on the 12-hour and 24-hour clock, and invalid times are None."""
     assert formats.time(text) == expected

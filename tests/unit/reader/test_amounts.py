@@ -29,7 +29,7 @@ def grouped(value: Decimal, group: str, point: str) -> str:
     st.sampled_from([(",", "."), (".", ","), ("'", "."), ("", "."), ("", ",")]),
 )
 def test_money_is_read_in_every_convention(value: Decimal, marks: tuple[str, str]) -> None:
-    """What is written with any country's separators is read as the value that was meant."""
+    """An amount with the separators of any country is read as the intended value."""
     group, point = marks
     found = last(f"x  1{point}00\ny  2{point}00\nTotal  {grouped(value, group, point)}")
     assert (found.value, found.places, found.role) == (value, 2, Role.MONEY)
@@ -54,8 +54,8 @@ def test_money_is_read_in_every_convention(value: Decimal, marks: tuple[str, str
         ("a  95\nb  70\nTotal  165", "165"),
     ],
 )
-def test_what_till_and_ocr_make_of_money(text: str, value: str) -> None:
-    """Signs, marks, groups and the usual misreadings end as the value that was printed."""
+def test_printed_and_misread_money_is_read(text: str, value: str) -> None:
+    """Signs, currency marks, grouped thousands and common OCR errors give the printed value."""
     assert last(text).value == Decimal(value)
 
 
@@ -71,7 +71,7 @@ def test_what_till_and_ocr_make_of_money(text: str, value: str) -> None:
         "7/118B",
     ],
 )
-def test_what_is_no_money(text: str) -> None:
+def test_other_numbers_are_not_money(text: str) -> None:
     """Dates, times, telephones, article and card numbers are not amounts."""
     assert not [amount for amount in read(POINTS + text)[2:] if amount.places == 2 or amount.role is Role.MONEY]
 
@@ -80,6 +80,6 @@ def test_what_is_no_money(text: str) -> None:
     ("text", "role"),
     [("MwSt 19,0 %", Role.PERCENT), ("0,543 kg", Role.QUANTITY), ("2 x", Role.QUANTITY), ("2 @ 8.00", Role.UNIT_PRICE)],
 )
-def test_a_number_s_part_is_told_by_what_stands_around_it(text: str, role: Role) -> None:
-    """Rates, quantities and unit prices are told from money."""
+def test_the_role_of_a_number_follows_from_its_neighbours(text: str, role: Role) -> None:
+    """Rates, quantities and unit prices are distinguished from money."""
     assert last(CENTS + text).role is role

@@ -75,7 +75,7 @@ VISA   XXXXXXXXXXXX9023     28.31
 
 
 def test_a_german_receipt() -> None:
-    """Comma decimals, day first, counts in rows of their own, two rates, cash and change."""
+    """Decimal commas, day-first dates, counts in separate rows, two tax rates, cash and change are read."""
     receipt = read(GERMAN).receipt
     assert receipt.merchant.name == "Lindenhof Markt GmbH"
     assert receipt.merchant.tax_id == "DE 287 514 063"
@@ -95,7 +95,7 @@ def test_a_german_receipt() -> None:
 
 
 def test_a_malaysian_receipt() -> None:
-    """The rounded total is the one to pay, not the exact one, the cash, or the sum of the tax table."""
+    """The total is the rounded one, not the exact one, the cash, or the sum of the tax table."""
     receipt = read(MALAYSIAN).receipt
     assert receipt.merchant.name == "OJC MARKETING SDN BHD"
     assert receipt.merchant.address == "NO 2 & 4, JALAN BAYU 4, 81750 MASAI, JOHOR"
@@ -107,7 +107,7 @@ def test_a_malaysian_receipt() -> None:
 
 
 def test_an_american_receipt() -> None:
-    """Month first by the address; the card's last four digits, and the tip."""
+    """The address decides for month first, and the card's last four digits and the tip are read."""
     receipt = read(AMERICAN).receipt
     assert receipt.merchant.name == "BLUE HERON DINER"
     assert receipt.purchase_date == dt.date(2026, 9, 4)
@@ -117,38 +117,38 @@ def test_an_american_receipt() -> None:
 
 
 @pytest.mark.parametrize("page", ["", "~", "..\n--\n||", "a\nb\nc"])
-def test_where_nothing_stands_nothing_is_read(page: str) -> None:
-    """A blank page and scraps give nulls, and no confidence in them."""
+def test_an_empty_page_gives_an_empty_reading(page: str) -> None:
+    """Blank pages and scraps of text give nulls without confidence."""
     reading = read(page)
     assert reading.receipt.model_copy(update={"language": None}) == Receipt()
     assert reading.confidence == {}
 
 
-def test_text_that_is_hardly_read_is_left_alone() -> None:
-    """What OCR itself doubts is no value."""
+def test_text_with_a_low_score_is_ignored() -> None:
+    """A line with a low OCR score gives no value."""
     assert read(AMERICAN, score=0.4).receipt == Receipt()
 
 
 def test_cash_is_not_the_total() -> None:
-    """Where no label names the total, cash less change does; the cash itself does not."""
+    """Without a labelled total, cash less change is the total, not the cash."""
     assert read("KIOSK\nTea  1.80\nCash  5.00\nChange  3.20").receipt.total == Decimal("1.80")
 
 
-def test_a_value_without_support_is_less_sure() -> None:
-    """A total that arithmetic confirms is surer than one that only a weak word names."""
+def test_a_total_without_arithmetic_has_less_confidence() -> None:
+    """A total that arithmetic confirms has more confidence than one with only a weak label."""
     confirmed = read(MALAYSIAN).confidence["total"]
     assert read("KIOSK\nTea  1.80\nAmount  1.80\nSugar  0.20").confidence["total"] < confirmed
 
 
-def test_the_full_name_is_left_for_a_logo_that_begins_it() -> None:
-    """A word set large is the brand; the company's name under it only repeats it."""
+def test_a_large_logo_is_preferred_to_the_full_name() -> None:
+    """A large word is the brand if the company name below begins with it."""
     page = "toom\nRespekt, wer's selber macht.\ntoom Baumarkt GmbH\n33098 Paderborn\nNagel  1,00\nSUMME EUR  1,00"
     assert read(page, heights={0: 70}).receipt.merchant.name == "toom"
     assert read(page).receipt.merchant.name == "toom Baumarkt GmbH"
 
 
 def test_a_name_in_two_lines_is_joined() -> None:
-    """A legal form or a trade on its own line belongs to the line above it."""
+    """A legal form or trade on a separate line belongs to the name above."""
     assert (
         read("POPULAR BOOK\nCO. (M) SDN BHD\nBook  5.00\nTotal  5.00").receipt.merchant.name
         == "POPULAR BOOK CO. (M) SDN BHD"
@@ -162,13 +162,13 @@ def test_a_name_in_two_lines_is_joined() -> None:
 
 
 def test_several_pages_are_one_receipt() -> None:
-    """A roll cut in two is read as one."""
+    """A till roll cut in two is read as one receipt."""
     head, sums = AMERICAN.split("Subtotal")
     assert read(head, "Subtotal" + sums).receipt == read(AMERICAN).receipt
 
 
-def test_pages_with_a_total_each_are_several_receipts() -> None:
-    """Of several receipts in one file the first is given, with doubt enough for a person to look."""
+def test_pages_with_one_total_each_are_several_receipts() -> None:
+    """Of several receipts in one file the first is read, with a confidence that requires a review."""
     reading = read(AMERICAN, GERMAN)
     assert reading.receipt == read(AMERICAN).receipt
     assert reading.confidence["total"] < 0.5
@@ -186,7 +186,7 @@ def test_pages_with_a_total_each_are_several_receipts() -> None:
         ("SHOP\n05/06/2009\nTea  3.00\nTotal  3.00", None),
     ],
 )
-def test_the_receipt_s_own_evidence_orders_its_date(page: str, day: str | None) -> None:
-    """Telephone, tax, address or currency say which of day and month comes first; without them it stays open."""
+def test_evidence_of_the_country_orders_the_date(page: str, day: str | None) -> None:
+    """Telephone, tax, address or currency decide the order of day and month; without them the date is None."""
     found = read(page).receipt.purchase_date
     assert (found.isoformat() if found else None) == day

@@ -1,4 +1,4 @@
-"""The head of receipts from many places: who sold, and when. Every shop is invented."""
+"""Heads of receipts from many places: merchant names and dates. All shops are invented."""
 
 import datetime as dt
 
@@ -38,8 +38,8 @@ def day(head: str, sums: str = SUMS) -> str | None:
         "BURGER BARN #1182",
     ],
 )
-def test_a_name_may_have_words_that_labels_and_slogans_have(shop: str) -> None:
-    """A word such as "table", "phone" or "great" makes no label of a shop's name."""
+def test_a_name_may_have_words_of_labels_and_slogans(shop: str) -> None:
+    """A shop's name may have words such as "table", "phone" or "great"."""
     assert name(f"{shop}\nStore 221\n450 Western Ave\nAlbany, NY 12203") == shop
 
 
@@ -63,8 +63,8 @@ def test_a_name_may_have_words_that_labels_and_slogans_have(shop: str) -> None:
         "EUR",
     ],
 )
-def test_what_is_about_something_else_is_no_name(line: str) -> None:
-    """Labels, sentences, owners, items and what is served are left for the name below or above."""
+def test_other_lines_are_not_names(line: str) -> None:
+    """Labels, sentences, owners and items are skipped in favour of the name above or below."""
     assert name(f"{line}\nTaste of Brasado\n18 Plaza Way\nSalem, OR 97301") == "Taste of Brasado"
 
 
@@ -80,8 +80,8 @@ def test_what_is_about_something_else_is_no_name(line: str) -> None:
         ("The Corner Waffle\n1220 Market St\nWilmington, DE 19801", "The Corner Waffle"),
     ],
 )
-def test_a_name_is_taken_whole_and_alone(head: str, shop: str) -> None:
-    """Without the greeting before it, the telephone behind it and the street under it; with the word above it."""
+def test_a_name_is_read_completely_and_alone(head: str, shop: str) -> None:
+    """The name excludes greeting, telephone and street, and includes the word above it."""
     assert name(head) == shop
 
 
@@ -96,15 +96,15 @@ def test_a_name_is_taken_whole_and_alone(head: str, shop: str) -> None:
         ("THANK YOU FOR SHOPPING WITH US", None),
     ],
 )
-def test_a_shop_whose_head_is_a_picture_may_be_named_below(foot: str, shop: str | None) -> None:
-    """The thanks or the site's address name it, with doubt; others' sites do not."""
+def test_a_name_may_come_from_the_greeting_or_web_site(foot: str, shop: str | None) -> None:
+    """The greeting or web site gives the name with low confidence; web sites of others do not."""
     reading = extract([typed(f"22 Elm Street\nOmaha NE 68102{SUMS}\n{foot}")], today=TODAY)
     assert reading.receipt.merchant.name == shop
     assert reading.confidence.get("merchant.name", 0.0) < 0.6
 
 
-def test_what_stands_between_two_lines_of_an_address_is_of_the_address() -> None:
-    """A quarter whose name is not known is no shop's."""
+def test_a_line_between_two_address_lines_is_not_the_name() -> None:
+    """A line between two address lines is part of the address."""
     assert name("Zeta and coffee 28S/B\nNo 53, Jalan 3/62A,\nBandarbaruindah\n52200 Kuala Lumpur.") == (
         "Zeta and coffee 28S/B"
     )
@@ -123,6 +123,6 @@ def test_what_stands_between_two_lines_of_an_address_is_of_the_address() -> None
         ("CRAFT CORNER\n300 Mall Rd Burlington MA 01803\nRETURN BY 11/12/2018", None),
     ],
 )
-def test_a_date_is_read_by_what_speaks_for_it(head: str, date: str | None) -> None:
-    """Several hints order a date that none of them would alone; one until when goods may be returned is another."""
+def test_a_date_is_read_by_its_evidence(head: str, date: str | None) -> None:
+    """Weak hints together decide the order of a date, and the end of a return period is not the date."""
     assert day(head, "\nSoup   4.00\nTotal   4.00") == date

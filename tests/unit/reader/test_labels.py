@@ -33,11 +33,11 @@ CASES = [
 
 
 @pytest.mark.parametrize(("kind", "text"), CASES)
-def test_words_before_an_amount_say_what_it_is(kind: str, text: str) -> None:
-    """A label is understood in its language, misread by a letter or not, and goods are not taken for one."""
+def test_the_words_before_an_amount_give_its_kind(kind: str, text: str) -> None:
+    """A label is recognised in its language, even with a misread letter, and goods are not labels."""
     assert label(text).kind == kind
 
 
 def test_the_last_of_two_labels_counts() -> None:
-    """Where a row says two things one after the other, the amount belongs to the later one."""
+    """If a row has two labels, the amount belongs to the later one."""
     assert label("Qty : 1 Total RM").kind == "total"

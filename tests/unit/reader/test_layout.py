@@ -26,8 +26,8 @@ def read(lines: list[Line]) -> list[str]:
 
 
 @given(st.floats(-8, 8), st.floats(-1.0, 1.0))
-def test_rows_stay_together_on_a_page_that_leans_or_curls(degrees: float, curl: float) -> None:
-    """Turned by some degrees, or curled so that the right edge climbs, the rows are those of the straight page."""
+def test_rows_stay_together_on_a_tilted_or_curled_page(degrees: float, curl: float) -> None:
+    """A page that is turned by a few degrees or curled has the same rows as the straight page."""
     angle, middle = math.radians(degrees), np.array([180.0, 130.0])
     turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
     bent = []
@@ -38,6 +38,6 @@ def test_rows_stay_together_on_a_page_that_leans_or_curls(degrees: float, curl: 
     assert read(bent) == read(typed(TILL))
 
 
-def test_nothing_gives_no_rows() -> None:
+def test_a_blank_page_has_no_rows() -> None:
     """A blank page has no rows."""
     assert read([]) == []

@@ -352,18 +352,18 @@ TotalAmt:RM10.00
 PaidAmt:RM20.00
 ChangeAmt:RM10.00
 """
-"""What tills of many countries print below their goods, each after the total that is right."""
+"""Sums as tills of many countries print them, each after the correct total."""
 
 
 @pytest.mark.parametrize("till", TILLS.strip().split("\n---\n"), ids=lambda till: till.split("\n")[1])
-def test_the_total_is_found_among_what_tills_print(till: str) -> None:
-    """Whatever the words and however many sums stand around it, the amount to pay is read."""
+def test_the_total_is_found_among_the_sums(till: str) -> None:
+    """The amount to pay is found among any labels and other sums."""
     right, _, page = till.partition("\n")
     assert extract([typed(page)], today=TODAY).receipt.total == Decimal(right)
 
 
-def test_a_subtotal_alone_is_not_believed() -> None:
-    """Where nothing names the total, the subtotal is given with doubt: the total below it may not have been read."""
+def test_a_lone_subtotal_has_low_confidence() -> None:
+    """Without a labelled total the subtotal has low confidence: the total below it may not have been read."""
     page = "CAFE\nSoup  4.00\nSalad  6.00\nSubtotal  10.00\n"
     sure = extract([typed(page + "Visa  10.00")], today=TODAY).confidence["total"]
     assert extract([typed(page)], today=TODAY).confidence["total"] < 0.8 <= sure

@@ -23,8 +23,8 @@ def names(**fields: object) -> set[str]:
     return {finding.name for finding in check(receipt(**fields), today=TODAY)}
 
 
-def test_nothing_is_found_in_a_receipt_that_fits() -> None:
-    """A receipt whose numbers agree gives no finding."""
+def test_a_consistent_receipt_has_no_findings() -> None:
+    """A receipt whose numbers agree has no findings."""
     fields = {
         "items": [{"description": "a", "quantity": "2", "unit_price": "3.00", "amount": "6.00"}, {"amount": "4.00"}],
         "taxes": [{"description": "VAT", "rate": "19", "net": "8.40", "amount": "1.60"}],
@@ -55,13 +55,13 @@ def test_nothing_is_found_in_a_receipt_that_fits() -> None:
         ({"subtotal": "7", "taxes": [{"amount": "1"}]}, "sums_against_total"),
     ],
 )
-def test_what_does_not_fit_is_named(fields: dict[str, object], name: str) -> None:
-    """Each check finds its own kind of misfit."""
+def test_each_contradiction_is_found(fields: dict[str, object], name: str) -> None:
+    """Each check finds its kind of contradiction."""
     assert name in names(**fields)
 
 
 def test_a_field_that_was_left_out_sends_the_record_to_review() -> None:
-    """The finding names the field, and the surest reading passes no more."""
+    """A left-out field is a finding, and the reading needs a review despite full confidence."""
     found = check(receipt(), today=TODAY, left_out=("items.2.amount", "currency"))
     assert [finding.name for finding in found] == ["fields_left_out"]
     assert "items.2.amount, currency" in found[0].message
@@ -79,16 +79,14 @@ def test_a_field_that_was_left_out_sends_the_record_to_review() -> None:
         ({"subtotal": "10", "items": [{"amount": "9"}]}, "needs_review"),
     ],
 )
-def test_a_model_that_states_no_confidence_is_believed_where_all_adds_up(
-    fields: dict[str, object], status: str
-) -> None:
-    """One honest null is no reason to look; a bare total, or items that give another one, are."""
+def test_a_reading_without_confidences_is_extracted_if_it_adds_up(fields: dict[str, object], status: str) -> None:
+    """One missing field needs no review, but a total alone or items with another sum do."""
     found = check(receipt(**fields), today=TODAY)
     assert decide(Reading(receipt=receipt(**fields)), found) == status
 
 
 def test_a_charge_below_the_subtotal_adds_up() -> None:
-    """Items may go on below the subtotal, where the first of them add up to it and all of them lead to the total."""
+    """Items may continue below the subtotal if the first ones add up to it and all lead to the total."""
     goods: list[dict[str, str]] = [{"amount": "20.00"}, {"amount": "16.00"}]
     whole: dict[str, object] = {"subtotal": "36.00", "taxes": [{"amount": "2.38"}], "total": "41.98"}
     assert names(**whole, items=[*goods, {"amount": "3.60"}]) == set()
@@ -96,14 +94,14 @@ def test_a_charge_below_the_subtotal_adds_up() -> None:
     assert names(**whole, items=[*goods, {"amount": "4.60"}]) == {"sums_against_total", "items_against_subtotal"}
 
 
-def test_tomorrow_is_no_future() -> None:
-    """East of Greenwich it may be tomorrow already."""
+def test_tomorrow_is_not_in_the_future() -> None:
+    """Tomorrow's date in UTC is accepted: it can be today at the shop."""
     assert "date_in_future" not in names(purchase_date="2026-11-24")
 
 
 @given(subtotal=money, tax=money, discount=money, tip=money)
 def test_sums_that_agree_are_never_found(subtotal: Decimal, tax: Decimal, discount: Decimal, tip: Decimal) -> None:
-    """Whatever the amounts, subtotal + tax - discount + tip = total raises no doubt about the sums."""
+    """If subtotal + tax - discount + tip = total, the sums give no finding."""
     total = subtotal + tax - discount + tip
     found = names(subtotal=subtotal, taxes=[{"amount": tax}], discount=discount, tip=tip, total=total)
     assert "sums_against_total" not in found
@@ -111,7 +109,7 @@ def test_sums_that_agree_are_never_found(subtotal: Decimal, tax: Decimal, discou
 
 @given(subtotal=money, off=st.decimals(min_value="0.06", max_value=100, places=2))
 def test_sums_that_disagree_are_found(subtotal: Decimal, off: Decimal) -> None:
-    """A total that is off by more than cash rounding is found."""
+    """A total that differs by more than cash rounding gives a finding."""
     assert "sums_against_total" in names(subtotal=subtotal, total=subtotal + off)
 
 
@@ -119,7 +117,7 @@ def test_sums_that_disagree_are_found(subtotal: Decimal, off: Decimal) -> None:
 def test_confidence_is_a_share_and_findings_lower_it(
     found: list[Finding], total: float, date: float, name: float
 ) -> None:
-    """The confidence stays in 0..1, never passes the total's own, and one more finding never raises it."""
+    """The confidence is in 0..1, never exceeds the total's, and another finding never raises it."""
     reading = Reading(receipt=receipt(), confidence={"total": total, "purchase_date": date, "merchant.name": name})
     with_all = confidence(reading, found)
     assert 0 <= with_all <= total
@@ -127,14 +125,14 @@ def test_confidence_is_a_share_and_findings_lower_it(
 
 
 @given(found=findings, threshold=shares)
-def test_without_a_total_a_person_looks(found: list[Finding], threshold: float) -> None:
-    """No threshold, not even zero, lets a receipt without a total pass."""
+def test_a_reading_without_a_total_needs_review(found: list[Finding], threshold: float) -> None:
+    """No threshold, not even zero, accepts a receipt without a total."""
     assert decide(Reading(receipt=receipt(total=None)), found, threshold=threshold) == "needs_review"
 
 
 @given(found=findings, low=shares, high=shares)
-def test_a_higher_threshold_lets_less_pass(found: list[Finding], low: float, high: float) -> None:
-    """What passes a threshold passes every lower one."""
+def test_a_higher_threshold_accepts_fewer(found: list[Finding], low: float, high: float) -> None:
+    """A reading that passes a threshold passes every lower one."""
     low, high = sorted((low, high))
     reading = Reading(receipt=receipt())
     if decide(reading, found, threshold=high) == "extracted":
@@ -143,6 +141,6 @@ def test_a_higher_threshold_lets_less_pass(found: list[Finding], low: float, hig
 
 @pytest.mark.parametrize("weight", [-0.1, 1.1, float("nan")])
 def test_a_weight_is_a_share(weight: float) -> None:
-    """A finding that weighs less than nothing or more than all is a programming error, said at once."""
+    """A weight outside 0..1 raises an error."""
     with pytest.raises(ValueError, match="between 0 and 1"):
         Finding("x", "X.", weight)

@@ -1,4 +1,4 @@
-"""The record: its form in the table, and when a new one takes its place."""
+"""The record: its form in the table, and the rules by which a new one replaces it."""
 
 import datetime as dt
 import itertools
@@ -38,7 +38,7 @@ def stamp(number: int) -> str:
 
 @st.composite
 def records(draw: st.DrawFn) -> Record:
-    """A record of one of three uploads, with one of two answers, or of its failure."""
+    """Return a record of one of three uploads, with one of two answers or a failure."""
     upload = draw(st.integers(0, 2))
     answer = draw(st.none() | st.integers(0, 1))
     base: dict[str, Any] = {
@@ -56,7 +56,7 @@ def records(draw: st.DrawFn) -> Record:
 
 
 def end_of(puts: list[Record]) -> Record:
-    """Return what stands in the table after `puts`."""
+    """Return the record in the table after `puts`."""
     there = puts[0]
     for record in puts[1:]:
         there = succeed(there, record) or there
@@ -68,15 +68,15 @@ def content(record: Record) -> tuple[Any, ...]:
 
 
 @given(st.lists(records(), min_size=1, max_size=4), st.data())
-def test_any_order_and_repetition_ends_in_one_content(puts: list[Record], data: st.DataObject) -> None:
-    """However often and in whatever order the same records are put, the same one is current in the end."""
+def test_any_order_of_puts_ends_in_the_same_record(puts: list[Record], data: st.DataObject) -> None:
+    """The same records, put in any order and repeatedly, end in the same current record."""
     again = data.draw(st.permutations(puts + data.draw(st.lists(st.sampled_from(puts), max_size=3))))
     assert content(end_of(again)) == content(end_of(puts))
 
 
 @given(records(), records())
 def test_an_older_upload_never_replaces_a_newer(old: Record, new: Record) -> None:
-    """What takes a record's place is about the same upload or a later one."""
+    """A record is replaced only by one of the same upload or a newer one."""
     if successor := succeed(old, new):
         assert not successor.version.older_than(old.version)
         assert successor.revision == old.revision + 1
@@ -84,13 +84,13 @@ def test_an_older_upload_never_replaces_a_newer(old: Record, new: Record) -> Non
 
 @given(records())
 def test_the_same_record_twice_changes_nothing(record: Record) -> None:
-    """A second put of a record is no new revision."""
+    """A second put of the same record does not make a new revision."""
     assert succeed(record, record) is None
 
 
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=12))
 def test_history_keeps_the_latest_answers_within_bounds(answers: list[int]) -> None:
-    """Newest first, at most five, and never more bytes than the row can spare."""
+    """The history has the newest answers first, at most five, within its size limit."""
     long = "x" * 1_900
     current = None
     for number in itertools.accumulate(answers):
@@ -113,7 +113,7 @@ def test_history_keeps_the_latest_answers_within_bounds(answers: list[int]) -> N
 
 
 def test_a_persons_corrections_stay_with_the_upload() -> None:
-    """A newer answer to the same upload keeps what a person changed; a new upload starts afresh."""
+    """A newer answer to the same upload keeps its corrections; a new upload has none."""
     old = Record(
         document="b/k",
         status="extracted",
@@ -132,8 +132,8 @@ def test_a_persons_corrections_stay_with_the_upload() -> None:
 
 
 @given(records(), receipts)
-def test_an_item_gives_back_its_record(record: Record, receipt: Receipt) -> None:
-    """Through DynamoDB's types and back, nothing of a record is lost or changed."""
+def test_an_item_converts_back_to_its_record(record: Record, receipt: Receipt) -> None:
+    """A record that is converted to DynamoDB's types and back is unchanged."""
     whole = record.model_copy(
         update={"receipt": receipt, "timings_ms": {"fetch": 3}, "field_confidence": {"total": 0.5}}
     )
@@ -142,7 +142,7 @@ def test_an_item_gives_back_its_record(record: Record, receipt: Receipt) -> None
 
 @given(receipts)
 def test_an_item_shows_the_receipts_fields(receipt: Receipt) -> None:
-    """Money stands as a number of DynamoDB, what is missing is not there, and every index key is text."""
+    """In an item, money is a DynamoDB number, missing fields are absent, and index keys are text."""
     record = Record(document="b/k", status="extracted", uploaded_at=stamp(0), stored_at=stamp(1), receipt=receipt)
     item = to_item(record)
     assert item.get("total") == receipt.total
@@ -153,7 +153,7 @@ def test_an_item_shows_the_receipts_fields(receipt: Receipt) -> None:
 
 @given(st.text(max_size=300))
 def test_a_merchants_key_is_stable(name: str) -> None:
-    """Case, accents, punctuation and blanks make no difference, and a key is its own key."""
+    """Case, accents, punctuation and blanks do not change the key, and the key of a key is itself."""
     key = merchant_key(name)
     if key:
         assert merchant_key(f"  {name} ") == key
@@ -162,7 +162,7 @@ def test_a_merchants_key_is_stable(name: str) -> None:
 
 
 def test_the_largest_receipt_fits_an_item() -> None:
-    """With a receipt and a history at their limits, a row stays under DynamoDB's 400 KB."""
+    """A row with the largest receipt and history stays below DynamoDB's 400 KB."""
     from worker.results.offload import MOST_BYTES
 
     items: list[dict[str, str]] = []
@@ -184,7 +184,7 @@ def test_the_largest_receipt_fits_an_item() -> None:
 
 
 def _size(attributes: Any) -> int:
-    """Return an item's size as DynamoDB counts it: names, values, three bytes a list or map and one an element.
+    """Return an item's size as DynamoDB counts it: names, values, three bytes per list or map and one per element.
 
     Source: docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html.
     """
@@ -200,8 +200,8 @@ def _size(attributes: Any) -> int:
     return sum(len(name.encode()) + value_size(value) for name, value in attributes.items())
 
 
-def test_what_does_not_add_up_follows_the_corrections_that_a_replay_keeps() -> None:
-    """A new answer to a corrected upload is checked as it holds: what a person has put right is not told again."""
+def test_checks_of_a_new_answer_use_the_kept_corrections() -> None:
+    """A new answer to a corrected upload is checked with the corrections applied."""
     base: dict[str, Any] = {"document": "b/k", "status": "needs_review", "uploaded_at": stamp(0), "stored_at": stamp(9)}
     wrong = Record(**base, receipt=Receipt(total=Decimal(-5)), answered_at=stamp(1)).checked(today=dt.date(2026, 1, 1))
     assert "total_negative" in {check.name for check in wrong.checks}

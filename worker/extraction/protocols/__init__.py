@@ -1,16 +1,16 @@
-"""What an endpoint speaks, one small class each: how a receipt is asked for, and what the answer says."""
+"""Endpoint protocols, one class each: how a receipt is requested, and how the answer is read."""
 
-from worker.extraction.protocols.base import Ask, EndpointProtocol, EndpointRequest, UnusableAnswer
+from worker.extraction.protocols.base import EndpointProtocol, EndpointRequest, FailedExchange, UnusableAnswer
 from worker.extraction.protocols.chat import ChatProtocol
 from worker.extraction.protocols.image import ImageProtocol
 from worker.extraction.protocols.textract import TextractProtocol
 from worker.settings import Settings
 
 __all__ = [
-    "Ask",
     "ChatProtocol",
     "EndpointProtocol",
     "EndpointRequest",
+    "FailedExchange",
     "ImageProtocol",
     "TextractProtocol",
     "UnusableAnswer",
@@ -19,7 +19,7 @@ __all__ = [
 
 
 def make(settings: Settings) -> EndpointProtocol:
-    """Return the protocol that the settings name."""
+    """Return the protocol that is configured in the settings."""
     if settings.protocol == "chat":
         return ChatProtocol(
             model=settings.chat_model,

@@ -1,18 +1,18 @@
-"""What every protocol of an endpoint has to say."""
+"""The interface of an endpoint protocol."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
 from worker.errors import ReceiptsError
-from worker.extraction.prepare import Prepared
+from worker.extraction.pages import Prepared
 from worker.receipts.receipt import MOST_LEFT_OUT, Reading
 
 
 class UnusableAnswer(ReceiptsError):
-    """An answer that is no receipt; its text says why in terms of the schema, without quoting the answer.
+    """An answer that is not a valid receipt. The text gives the reason in terms of the schema, without receipt content.
 
-    `rest`: the reading without the fields that are wrong, where only those are; None where the whole answer is.
-    `usage`: what the answer cost in the model's own units, since it has been paid for all the same.
+    `rest`: the reading without the wrong fields, or None if the whole answer is unusable.
+    `usage`: the cost of the answer in the model's own units; it was paid for all the same.
     """
 
     def __init__(self, problem: str, *, rest: Reading | None = None) -> None:
@@ -31,8 +31,8 @@ class EndpointRequest:
 
 
 @dataclass(frozen=True)
-class Ask:
-    """What was asked, and what came back that could not be used."""
+class FailedExchange:
+    """A request, the unusable answer to it, and the problem with that answer."""
 
     request: EndpointRequest
     answer: bytes
@@ -40,27 +40,27 @@ class Ask:
 
 
 def naming_unsent_pages(reading: Reading, prepared: Prepared) -> Reading:
-    """Return `reading` with "pages" among what was left out where not all was sent: the total may stand there."""
+    """Return `reading`, with "pages" in `left_out` if not all pages were sent: the total may be on another."""
     if prepared.whole:
         return reading
     return reading.model_copy(update={"left_out": ("pages", *reading.left_out)[:MOST_LEFT_OUT]})
 
 
 class EndpointProtocol(Protocol):
-    """How one kind of endpoint is asked, and how its answers are read."""
+    """The request and response format of one kind of endpoint."""
 
     name: str
     version: str
-    """Goes into the record: a change of prompt or schema is a new version."""
+    """Stored in the record. It changes when the prompt or the schema changes."""
 
     def request(self, prepared: Prepared) -> EndpointRequest:
-        """Return the call that asks for the receipt in `prepared`."""
+        """Return the request for the receipt in `prepared`."""
         ...
 
     def read(self, answer: bytes) -> Reading:
-        """Return what `answer` says, or raise `UnusableAnswer`."""
+        """Return the reading in `answer`, or raise `UnusableAnswer`."""
         ...
 
-    def repair(self, ask: Ask) -> EndpointRequest | None:
-        """Return the call that asks once more, telling what was wrong, or None where asking again is no use."""
+    def repair(self, exchange: FailedExchange) -> EndpointRequest | None:
+        """Return a second request that states the problem, or None if asking again cannot help."""
         ...

@@ -1,7 +1,7 @@
-"""Numbers, dates and times as receipts print them, for endpoints that answer in the receipt's own words.
+"""Parsers for numbers, dates and times as receipts print them, for endpoints that return printed text.
 
-What could mean two things is None: a comma before three digits is thousands or decimals as the receipt's other amounts
-show, and a date like 05/04/2023 is nobody's to guess.
+An ambiguous text gives None. The receipt's other amounts show whether a comma before three digits marks thousands or
+decimals. A date such as 05/04/2023 is not guessed.
 """
 
 import datetime as dt
@@ -13,9 +13,9 @@ from typing import Final, Literal
 Separator = Literal[".", ","]
 
 _MOST_DIGITS: Final = 28
-"""More are no amount, and arithmetic would round them."""
+"""A number with more digits is not an amount, and arithmetic would round it."""
 _NUMBER: Final = re.compile(r"(?<![\w.,])[.,]\d{1,2}(?!\d)|\d[\d.,'\u2019\u00a0\u202f ]*\d|\d")
-"""Also .50, which is half of one, but not the 50 of Rs.50."""
+"""Includes .50 (one half), but not the .50 in Rs.50."""
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _YEAR_FIRST: Final = re.compile(r"(?<!\d)(\d{4})[-./](\d{1,2})[-./](\d{1,2})(?!\d)")
 _YEAR_LAST: Final = re.compile(r"(?<!\d)(\d{1,2})[-./](\d{1,2})[-./](\d{4}|\d{2})(?!\d)")
@@ -27,19 +27,19 @@ _TIME: Final = re.compile(r"(?<![\d:])(\d{1,2}):(\d\d)(?::(\d\d))?(?:\s*([AaPp])
 
 
 def decimal_separator(texts: Iterable[str]) -> Separator | None:
-    """Return the sign before the decimals in these amounts of one receipt, or None where they do not agree."""
+    """Return the decimal separator of these amounts of one receipt, or None if they disagree or show none."""
     found: set[str] = set()
     for text in texts:
         for number in _NUMBER.findall(text):
             if match := re.search(r"[.,](?=\d{1,2}$)", number):
                 found.add(match.group())
             elif len(set(re.findall("[.,]", number))) == 1 and len(re.findall("[.,]", number)) > 1:
-                found.add("," if "." in number else ".")  # 1.234.567: the point parts thousands
+                found.add("," if "." in number else ".")  # 1.234.567: the point separates thousands
     return found.pop() if len(found) == 1 else None  # type: ignore[return-value]  # it is one of the two
 
 
 def amount(text: str, separator: Separator | None) -> Decimal | None:
-    """Return the one number in `text`, signs of currency aside; None where there is none, several, or two readings."""
+    """Return the number in `text`, ignoring currency signs; None if there is not exactly one or it is ambiguous."""
     numbers = _NUMBER.findall(text)
     if len(numbers) != 1:
         return None
@@ -48,14 +48,14 @@ def amount(text: str, separator: Separator | None) -> Decimal | None:
     marks = set(re.findall("[.,]", digits))
     if own:
         separator = own.group()  # type: ignore[assignment]  # it is one of the two
-    elif len(marks) == 2:  # 1.234,567: the last one is before the decimals
+    elif len(marks) == 2:  # 1.234,567: the last one is the decimal separator
         separator = digits[max(digits.rfind("."), digits.rfind(","))]  # type: ignore[assignment]  # the same
-    elif re.match(r"0[.,]", digits):  # no thousands begin with a nought
+    elif re.match(r"0[.,]", digits):  # a number with thousands does not begin with 0
         separator = digits[1]  # type: ignore[assignment]  # the same
     elif marks and separator is None and len(re.findall("[.,]", digits)) == 1:
         return None
     whole, _, decimals = digits.rpartition(separator) if separator and separator in digits else (digits, "", "")
-    if separator and separator in whole:  # the sign before the decimals stands once, or it is none
+    if separator and separator in whole:  # a decimal separator occurs only once
         whole, decimals = whole + decimals, ""
     if len(whole) + len(decimals) > _MOST_DIGITS:
         return None
@@ -64,7 +64,7 @@ def amount(text: str, separator: Separator | None) -> Decimal | None:
 
 
 def date(text: str) -> dt.date | None:
-    """Return the date in `text` if it can be only one: by a month's name, a year in front, or a day above 12."""
+    """Return the date in `text` if it is unambiguous: it names the month, has the year first, or a day above 12."""
     if match := _YEAR_FIRST.search(text):
         return _day(int(match[1]), int(match[2]), int(match[3]))
     for pattern, month_at, day_at in ((_DAY_NAMED, 2, 1), (_NAMED_DAY, 1, 2)):

@@ -1,26 +1,26 @@
-"""The protocol `image`: pictures in, our own JSON out. It is what the embedded reader speaks.
+"""The protocol `image`: pictures in, our own JSON out. The embedded reader uses it.
 
-One page goes as its bytes under its own content type; several go as JSON {"images": [base64, …]}. The answer is the
-JSON of `Reading`.
+One page is sent as its bytes with its own content type, several as JSON {"images": [base64, …]}. The answer is the JSON
+of `Reading`.
 """
 
 import base64
 import json
 
-from worker.extraction.prepare import Prepared
+from worker.extraction.pages import Prepared
 from worker.extraction.protocols import salvage
-from worker.extraction.protocols.base import Ask, EndpointRequest
+from worker.extraction.protocols.base import EndpointRequest, FailedExchange
 from worker.receipts.receipt import Reading
 
 
 class ImageProtocol:
-    """Image bytes in, `Reading` out."""
+    """The `image` protocol: sends image bytes, reads the JSON of a `Reading`."""
 
     name = "image"
     version = "1"
 
     def request(self, prepared: Prepared) -> EndpointRequest:
-        """Return the call that asks for the receipt in `prepared`."""
+        """Return the request for the receipt in `prepared`."""
         if len(prepared.pages) == 1:
             page = prepared.pages[0]
             return EndpointRequest(body=page.data, content_type=page.media_type)
@@ -28,9 +28,9 @@ class ImageProtocol:
         return EndpointRequest(body=json.dumps({"images": images}).encode(), content_type="application/json")
 
     def read(self, answer: bytes) -> Reading:
-        """Return what `answer` says, or raise `UnusableAnswer`."""
+        """Return the reading in `answer`, or raise `UnusableAnswer`."""
         return salvage.reading(salvage.from_json(answer))
 
-    def repair(self, _: Ask) -> EndpointRequest | None:
-        """Return None: a reader that is no language model answers the same again."""
+    def repair(self, _: FailedExchange) -> EndpointRequest | None:
+        """Return None: only a language model would give a different answer."""
         return None

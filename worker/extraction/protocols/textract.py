@@ -1,7 +1,7 @@
 """The protocol `textract`: pictures in, the JSON of Amazon Textract's AnalyzeExpense out.
 
-It lets a team compare: an endpoint that answers in this shape (a proxy before Textract, say) fills the same table.
-Textract gives what is printed, so numbers and dates are read here, and what could mean two things stays null
+It makes Textract comparable: an endpoint that answers in this format (a proxy before Textract, say) fills the same
+table. Textract returns printed text, so numbers and dates are parsed here; ambiguous ones stay null
 (docs.aws.amazon.com/textract/latest/dg/expensedocuments.html).
 """
 
@@ -36,7 +36,7 @@ _AMOUNTS: Final = {
     "tip": ("GRATUITY",),
 }
 _CHARGES: Final = ("SERVICE_CHARGE", "SHIPPING_HANDLING_CHARGE")
-"""What is charged on top of the goods, and becomes an item after them."""
+"""Charges on top of the goods. Each becomes an item after them."""
 _DATES: Final = ("INVOICE_RECEIPT_DATE", "ORDER_DATE")
 _MONEY_TYPES: Final = frozenset(
     {*(kind for kinds in _AMOUNTS.values() for kind in kinds), *_CHARGES, "TAX", "PRICE", "UNIT_PRICE"}
@@ -52,19 +52,19 @@ class _Field:
     confidence: float
     currency: str | None
     receiver: bool
-    """Whether it is about the customer: names and addresses of both sides come under the same types."""
+    """True if it is about the customer: the same types hold names and addresses of both sides."""
 
 
 class TextractProtocol(ImageProtocol):
-    """Image bytes in, AnalyzeExpense JSON out."""
+    """The `textract` protocol: sends image bytes, reads AnalyzeExpense JSON."""
 
     name = "textract"
     version = "1"
 
     def read(self, answer: bytes) -> Reading:
-        """Return what `answer` says, or raise `UnusableAnswer`.
+        """Return the reading in `answer`, or raise `UnusableAnswer`.
 
-        Of several receipts in one picture the first is read, with little confidence.
+        If the picture shows several receipts, the first is read, with low confidence.
         """
         document, *others = _documents(answer)
         summary = list(_fields(document.get("SummaryFields")))
@@ -93,7 +93,7 @@ def _documents(answer: bytes) -> list[dict[str, Any]]:
 
 
 def _total(document: dict[str, Any]) -> str | None:
-    """Return what a document prints as its total."""
+    """Return the total as the document prints it."""
     found = _best(list(_fields(document.get("SummaryFields"))), *_AMOUNTS["total"])
     return found.text if found else None
 
@@ -120,7 +120,7 @@ def _fields(found: Any) -> Iterator[_Field]:
 
 
 def _of_receiver(groups: Any) -> bool:
-    """Say whether a field belongs to a group such as RECEIVER_BILL_TO, and to none of the vendor's."""
+    """Return whether a field belongs to groups such as RECEIVER_BILL_TO, and to none of the vendor's."""
     kinds = [kind for group in _objects(groups) for kind in _list(group.get("Types")) if isinstance(kind, str)]
     return bool(kinds) and all(kind.startswith("RECEIVER") for kind in kinds)
 
@@ -157,7 +157,7 @@ def _has(receipt: dict[str, Any], path: str) -> bool:
 
 
 def _best(fields: list[_Field], *kinds: str) -> _Field | None:
-    """Return the surest field of the first of `kinds` that there is."""
+    """Return the field with the highest confidence of the first of `kinds` that is present."""
     for kind in kinds:
         if found := [field for field in fields if field.kind == kind]:
             return max(found, key=lambda field: field.confidence)
@@ -182,7 +182,7 @@ def _charge(field: _Field, separator: formats.Separator | None) -> dict[str, Any
 
 
 def _money(field: _Field, separator: formats.Separator | None) -> Decimal | None:
-    """Return the amount that a field holds: not its rate, which Textract gives under the same type."""
+    """Return the field's amount. A rate, which Textract returns under the same type, is not one."""
     return None if "%" in field.text else formats.amount(field.text, separator)
 
 
@@ -215,5 +215,5 @@ def _text(value: Any) -> str | None:
 
 
 def _share(value: Any) -> float:
-    """Return Textract's 0..100 as a share; what is missing says nothing against the other."""
+    """Return Textract's confidence (0 to 100) as a share, 1 if it is missing."""
     return max(0, min(100, value)) / 100 if isinstance(value, int | float) else 1.0

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from worker.errors import DependencyFault, Failed, ReceiptsError
 from worker.extraction import protocols
 from worker.extraction.endpoint import Endpoint, EndpointTarget
-from worker.extraction.prepare import ImageLimits, Prepared
+from worker.extraction.pages import ImageLimits, Prepared
 from worker.extraction.protocols.base import UnusableAnswer, naming_unsent_pages
 from worker.extraction.protocols.image import ImageProtocol
 from worker.extraction.sandbox import prepare
