@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+VERSION := $(shell sed -n 's/^version = //p' setup.cfg)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test unit check format chaos bench browser images smoke infra checkov calibrate figures evaluate lock clean
+.PHONY: help install run test unit check format chaos bench browser images smoke infra checkov calibrate figures evaluate lock release clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,7 +16,7 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed. Select it with: make PYTHON=python3.12 …" >&2; exit 2; }
 	@$(PYTHON) -m venv $(VENV)
 
-# Everything for `make run`: the worker, the embedded stack and the embedded reader.
+# What `make run` needs: the worker, the embedded stack and the embedded reader.
 $(VENV)/.run: requirements/run.lock setup.cfg pyproject.toml | $(BIN)/python
 	@echo "Installing from requirements/run.lock into $(VENV) (once) …"
 	@$(PIP) install --require-hashes --no-deps -r requirements/run.lock
@@ -33,10 +34,10 @@ install: $(VENV)/.dev ## create .venv from the lock files
 run: $(VENV)/.run ## run the whole system on this machine with sample receipts (ARGS="…" for `receipts local`)
 	@$(BIN)/receipts local $(ARGS)
 
-# Test files run in parallel, because they mostly wait for queues.
+# Test files run in parallel, the long ones first: they wait for queues more than they compute.
 JOBS ?= 4
 TESTS = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
-test: $(VENV)/.dev ## run the tests (ARGS="…" for pytest, JOBS=0 for no parallelism)
+test: $(VENV)/.dev ## run the tests (ARGS="…" for pytest, JOBS=0 without parallel processes)
 	@$(TESTS) $(ARGS)
 
 unit: $(VENV)/.dev ## run the tests without I/O, about a minute (ARGS="…" for pytest)
@@ -60,11 +61,11 @@ check: $(VENV)/.dev ## check format, lint, imports and types, and run the tests,
 	@$(BIN)/mypy
 	@$(TESTS) --cov --cov-report=term:skip-covered $(ARGS)
 
-format: $(VENV)/.dev ## format the code and fix lint errors
+format: $(VENV)/.dev ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-# dev.lock resolves everything; the smaller lock files are constrained to its versions.
+# One resolution: dev.lock has everything; the smaller files use its versions.
 UV_LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--override requirements/overrides.txt
 UV_COMPILE := $(UV_LOCK) setup.cfg
@@ -76,14 +77,14 @@ lock: | $(BIN)/python ## resolve the lock files (ARGS=--upgrade for the newest v
 	@$(UV_LOCK) requirements/reader.in -c requirements/dev.lock -o requirements/reader.lock
 	@$(UV_COMPILE) $(LESS) -o requirements/worker.lock
 
-# checkov has its own environment, because its pinned versions conflict with ours.
+# checkov has a separate environment: its pins conflict with ours.
 CHECKOV := build/checkov
 $(CHECKOV)/.ready:
 	@echo "Installing checkov into $(CHECKOV) (once) …"
 	@$(PYTHON) -m venv $(CHECKOV) && $(CHECKOV)/bin/pip --disable-pip-version-check --quiet install checkov==3.3.30
 	@touch $@
 
-infra: $(VENV)/.dev checkov ## Terraform: format, its own tests, tests against the code, checkov
+infra: $(VENV)/.dev checkov ## check Terraform: format, its tests, comparison with the code, checkov
 	@$(BIN)/python -m pytest tests/infra $(ARGS)
 
 checkov: $(CHECKOV)/.ready
@@ -92,27 +93,45 @@ checkov: $(CHECKOV)/.ready
 calibrate: $(VENV)/.dev ## compare the scaling simulator with the real worker, some minutes (ARGS="--keep" writes nothing)
 	@$(BIN)/python tests/benchmarks/calibration.py $(ARGS)
 
-# PODMAN=docker works, too. For a release, set BASE to a digest (…@sha256:…). PODMAN_BUILD_FLAGS is for options that this
+# PODMAN=docker works too. BASE takes a digest (…@sha256:…) for a release; PODMAN_BUILD_FLAGS takes what this
 # machine needs to reach a package index.
 PODMAN ?= podman
 BASE ?= docker.io/library/python:3.11-slim-bookworm
 PODMAN_BUILD_FLAGS ?=
 BUILD = $(PODMAN) build $(if $(findstring podman,$(PODMAN)),--format docker) $(PODMAN_BUILD_FLAGS) \
-	--build-arg BASE=$(BASE) --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown)
-images: ## build the images of worker and reader (docker/README.md)
+	--build-arg BASE=$(BASE) --build-arg VERSION=$(VERSION) \
+	--build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+images: ## build the worker image and the reader image (docker/README.md)
 	$(BUILD) -f docker/worker.Dockerfile -t receipts-worker .
 	$(BUILD) -f docker/reader.Dockerfile -t receipts-reader .
 
-smoke: $(VENV)/.run ## run both images against the embedded stack, the worker at 0.25 CPU and 512 MiB
+smoke: $(VENV)/.run ## run both images against the embedded stack, the worker at 0.25 CPU and 512 MiB, and report
 	@$(BIN)/python docker/smoke.py --engine $(PODMAN) $(ARGS)
 
-figures: $(VENV)/.dev ## recompute the figures of docs/scaling.md, some minutes (ARGS=--check only compares)
+figures: $(VENV)/.dev ## recalculate the figures of docs/scaling.md, some minutes (ARGS=--check only compares)
 	@$(BIN)/python docs/scaling/figures.py $(ARGS)
 
-TRUTH ?= ../shared/receipts/dev/truth.jsonl
-evaluate: $(VENV)/.dev ## evaluate the embedded reader on receipts with known truth, some minutes (TRUTH=… ARGS="--html report.html")
-	@$(BIN)/receipts evaluate --truth $(TRUTH) $(ARGS)
+# Real receipts beside the project if there are any, else the project's own samples.
+TRUTH ?= $(wildcard ../shared/receipts/dev/truth.jsonl)
+evaluate: $(VENV)/.dev ## measure the embedded reader on the samples, or on your receipts (TRUTH=… ARGS="--html report.html")
+	@$(BIN)/receipts evaluate $(if $(TRUTH),--truth $(TRUTH)) $(ARGS)
+
+# The build reads a copy of HEAD, so that no file of an earlier build or of the working tree gets into it.
+RELEASE := build/release
+release: ## check, build sdist and wheel into dist/, tag: the version is that of setup.cfg (CONTRIBUTING.md)
+	@test -z "$$(git status --porcelain)" || \
+		{ echo "make release: the working tree has changes that are not committed. Commit or stash them first." >&2; exit 1; }
+	@grep -Eq '^## $(subst .,\.,$(VERSION)) - [0-9]{4}-[0-9]{2}-[0-9]{2}$$' CHANGELOG.md || \
+		{ echo "make release: CHANGELOG.md has no section '## $(VERSION) - YYYY-MM-DD'. Rename 'Unreleased', or set version in setup.cfg." >&2; exit 1; }
+	@! git rev-parse --quiet --verify refs/tags/v$(VERSION) >/dev/null || \
+		{ echo "make release: the tag v$(VERSION) exists. Set the next version in setup.cfg." >&2; exit 1; }
+	@$(MAKE) --no-print-directory $(VENV)/.run
+	@rm -rf dist $(RELEASE) && mkdir -p dist $(RELEASE) && git archive HEAD | tar -x -C $(RELEASE)
+	@cd $(RELEASE) && for kind in sdist wheel; do PYTHONWARNINGS=ignore ../../$(BIN)/python -c \
+		"import setuptools.build_meta as build; build.build_$$kind('../../dist')" >/dev/null || exit 1; done
+	@git tag --annotate v$(VERSION) --message "Version $(VERSION)"
+	@echo "Built and tagged v$(VERSION):" dist/* && echo "Publish the tag with: git push origin v$(VERSION)"
 
 clean: ## remove everything built or installed
-	@rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage *.egg-info
+	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -49,7 +49,8 @@ ENTRYPOINT ["python", "-m", "worker.reader", "--host", "0.0.0.0"]
 CMD ["serve"]
 
 ARG BASE
-ARG VERSION=0.1.0
+# The Makefile passes the version of setup.cfg and the commit.
+ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port="true" \
       org.opencontainers.image.title="receipts-reader" \

@@ -50,7 +50,8 @@ HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 CMD ["rec
 CMD ["receipts", "worker"]
 
 ARG BASE
-ARG VERSION=0.1.0
+# The Makefile passes the version of setup.cfg and the commit.
+ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="receipts-worker" \
       org.opencontainers.image.description="Receipts dropped into an S3 bucket become rows in a DynamoDB table: the worker." \

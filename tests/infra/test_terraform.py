@@ -8,6 +8,7 @@ import pytest
 from tests.infra.offline import BASIC, INFRA, Offline, State
 
 EXAMPLES = sorted(path.relative_to(INFRA / "examples") for path in (INFRA / "examples").glob("*/*.tfvars"))
+EXAMPLE_ROOTS = sorted(path.parent.name for path in (INFRA / "examples").glob("*/main.tf"))
 
 
 def test_the_format_is_terraform_fmt() -> None:
@@ -32,6 +33,15 @@ def test_an_example_plans(offline: Offline, example: object) -> None:
     done = offline.run("plan", path.parent.name, "-no-color", f"-var-file={path}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Warning" not in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("example", EXAMPLE_ROOTS)
+def test_an_example_root_runs_as_it_is(offline: Offline, example: str) -> None:
+    """Expect a plan of each example root without variables, error or warning."""
+    done = offline.run("plan", f"examples/{example}", "-no-color")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Warning" not in done.stdout, done.stdout
+    assert f"({example}/main.tf)" in (INFRA / "examples/README.md").read_text()
 
 
 def test_two_stacks_of_one_account_share_nothing(offline: Offline, custom: State) -> None:

@@ -62,9 +62,9 @@ def test_in_ci_the_images_are_built_and_tested(project: Path) -> None:
     ("fail", "reason"),
     [
         ("podman info", "podman does not run here"),
-        ("podman image,make-base-image.sh docker.io/library/python:3.11-slim-bookworm", "no base"),
+        ("podman image,make-base-image.sh docker.io/library/python:3.11-slim-bookworm,podman pull", "no base"),
         ("podman run", "a container with limits does not run here"),
-        ("podman build", "a build cannot reach packages here"),
+        ("podman build", "a build reaches no packages here"),
         ("make images,second podman build", "the build lost the network"),
     ],
 )
@@ -90,8 +90,25 @@ def test_a_busy_machine_passes(project: Path) -> None:
     assert "too busy" in said
 
 
-@pytest.mark.parametrize("changes", [{"CI": "false"}, {"RECEIPTS_IMAGES": "0"}, {"RECEIPTS_CONTAINERS": "/nowhere"}])
+@pytest.mark.parametrize(
+    ("fail", "changes"),
+    [
+        ("podman image", {"RECEIPTS_CONTAINERS": "/nowhere"}),
+        ("podman image,make-base-image.sh docker.io/library/python:3.11-slim-bookworm", {}),
+        ("podman image", {"RECEIPTS_CONTAINERS": "/nowhere", "RECEIPTS_BASE": "registry.example.com/python:3.11"}),
+    ],
+)
+def test_a_base_that_cannot_be_made_is_pulled(project: Path, fail: str, changes: dict[str, str]) -> None:
+    """A machine without a setup folder, or whose script fails, gets the base from its registry."""
+    code, said = run(project, fail=fail, **changes)
+    assert code == 0, said
+    calls = (project / "calls").read_text().splitlines()
+    assert calls.index("podman pull") < calls.index("make images") < calls.index("make smoke")
+    assert f"pulling {changes.get('RECEIPTS_BASE', 'docker.io/library/python:3.11-slim-bookworm')}" in said
+
+
+@pytest.mark.parametrize("changes", [{"CI": "false"}, {"RECEIPTS_IMAGES": "0"}])
 def test_nothing_is_done_unless_asked(project: Path, changes: dict[str, str]) -> None:
-    """Nothing runs outside CI, with RECEIPTS_IMAGES=0, or without a podman setup."""
+    """A developer's machine, and one that is told so, builds no image."""
     code, said = run(project, **changes)
     assert (code, said.count("\n")) == (0, 1)

@@ -21,8 +21,13 @@ if TYPE_CHECKING:
 
 def command(
     *,
-    truth: Annotated[Path, typer.Option(help="File of the truth: one JSON object per line (see docs/models.md).")],
-    images: Annotated[Path | None, typer.Option(help="Folder of the pictures; by default beside the truth.")] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            help="The truth: one JSON object per line (see docs/models.md). Without it: the project's samples."
+        ),
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="Where the pictures are; by default beside the truth.")] = None,
     endpoint: Annotated[
         str | None,
         typer.Option(
@@ -42,11 +47,12 @@ def command(
     from worker.settings import load
     from worker.workbench.evaluation import report, runs
     from worker.workbench.evaluation import truth as truths
+    from worker.workbench.local.samples import FILES
 
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # stdout is reserved for the result
     goals = [_goal(text) for text in at_least or ()]
-    known = truths.load(truth)
-    pictures = images or _default_images(truth)
+    known = truths.load(truth) if truth else truths.of_samples()
+    pictures = images or (_default_images(truth) if truth else FILES)
     _check_files(known, pictures, html)
     earlier = runs.load(against) if against else None
     settings = load()

@@ -53,6 +53,27 @@ def load(path: Path) -> list[Truth]:
     return truths
 
 
+def of_samples() -> list[Truth]:
+    """Return the truth of the project's own sample receipts, whose pictures are in `samples.FILES`."""
+    from worker.workbench.local import samples
+
+    return [_truth(samples.FILES, at, json.dumps(_row(*one))) for at, one in enumerate(samples.truth().items(), 1)]
+
+
+def _row(file: str, receipt: dict[str, Any]) -> dict[str, Any]:
+    """Return the line of a file of truths for `receipt`, a `Receipt` as JSON values."""
+    taxes = [Decimal(tax["amount"]) for tax in receipt["taxes"] if tax["amount"] is not None]
+    return {
+        "file": file,
+        "merchant": receipt["merchant"]["name"],
+        "date": receipt["purchase_date"],
+        "time": receipt["purchase_time"],
+        "tax": str(sum(taxes)) if taxes else None,
+        "line_items": receipt["items"],
+        **{name: receipt[name] for name in ("total", "currency", "subtotal", "tip")},
+    }
+
+
 def _truth(path: Path, number: int, line: str) -> Truth:
     try:
         row = json.loads(line)
