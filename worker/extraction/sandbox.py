@@ -31,41 +31,50 @@ APART_BYTES: Final = 192 * 1024 * 1024
 """Pictures that take more memory are decoded in the sandbox. A photograph of 24 megapixels takes less, even as HEIC."""
 _UPLOAD_SIGNALS: Final = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGTRAP, signal.SIGILL, signal.SIGFPE}
 """Signals that the upload causes, each time it is tried. PDFium aborts if it cannot get more memory."""
-_running: Final[set["subprocess.Popen[bytes]"]] = set()
+
+
+class Sandbox:
+    """Prepares uploads, the risky ones in separate processes."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+
+    def prepare(self, data: bytes, limits: ImageLimits) -> Prepared:
+        """Return the pages to send for the upload `data`. Raises `Rejected` if it cannot be sent.
+
+        Raises `Failed` if the process died for a reason that may be the machine's, for example too little memory.
+        """
+        if sniff(data) != PDF and not APART_BYTES < decoding_bytes(data) <= limits.max_decoded_bytes:
+            return prepare_here(data, limits)
+        with subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-P", "-m", __name__, json.dumps(dataclasses.asdict(limits))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as child:
+            self._running.add(child)
+            try:
+                output, _ = child.communicate(data, timeout=DRAW_S)
+            except subprocess.TimeoutExpired:
+                raise Rejected("corrupt", f"decoding takes longer than {DRAW_S:g} seconds") from None
+            finally:
+                child.kill()
+                self._running.discard(child)
+        if -child.returncode in _UPLOAD_SIGNALS:
+            raise _too_much()
+        if child.returncode:
+            raise Failed("decoder_died", f"the sandbox ended with exit code {child.returncode}")
+        return _read(json.loads(output))
+
+    def end(self) -> None:
+        """Kill every running process, so that a stop does not wait for it."""
+        for child in list(self._running):
+            child.kill()
 
 
 def prepare(data: bytes, limits: ImageLimits) -> Prepared:
-    """Return the pages to send for the upload `data`. Raises `Rejected` if it cannot be sent.
-
-    Raises `Failed` if the sandbox died for a reason that may be the machine's, for example too little memory.
-    """
-    if sniff(data) != PDF and not APART_BYTES < decoding_bytes(data) <= limits.max_decoded_bytes:
-        return prepare_here(data, limits)
-    with subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-P", "-m", __name__, json.dumps(dataclasses.asdict(limits))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as child:
-        _running.add(child)
-        try:
-            output, _ = child.communicate(data, timeout=DRAW_S)
-        except subprocess.TimeoutExpired:
-            raise Rejected("corrupt", f"decoding takes longer than {DRAW_S:g} seconds") from None
-        finally:
-            child.kill()
-            _running.discard(child)
-    if -child.returncode in _UPLOAD_SIGNALS:
-        raise _too_much()
-    if child.returncode:
-        raise Failed("decoder_died", f"the sandbox ended with exit code {child.returncode}")
-    return _read(json.loads(output))
-
-
-def end() -> None:
-    """Kill every running sandbox, so that a stop does not wait for it."""
-    for child in list(_running):
-        child.kill()
+    """Prepare one upload in a sandbox of its own; see `Sandbox.prepare`."""
+    return Sandbox().prepare(data, limits)
 
 
 def _too_much() -> Rejected:

@@ -16,6 +16,7 @@ from worker.extraction import protocols
 from worker.extraction.endpoint import Endpoint, EndpointTarget
 from worker.extraction.memory import ByteBudget
 from worker.extraction.pages import ImageLimits
+from worker.extraction.sandbox import Sandbox
 from worker.messages.consumer import Consumer, ConsumerPolicy
 from worker.messages.leases import Lease, LeaseKeeper, LeasePolicy
 from worker.messages.outcomes import Outcome
@@ -111,9 +112,13 @@ def build(
     dependencies: Dependencies,
     clocks: Clocks | None = None,
     rng: random.Random | None = None,
+    sandbox: Sandbox | None = None,
     around: Callable[[Work], Work] = lambda work: work,
 ) -> Parts:
-    """Build a worker. `executor` decodes pictures; `around` wraps the work on each message."""
+    """Build a worker.
+
+    `executor` decodes pictures, the risky ones in `sandbox`; `around` wraps the work on each message.
+    """
     clocks = clocks or Clocks()
     limiter = build_limiter(settings, clock=clocks.monotonic)
     endpoint = build_endpoint(
@@ -133,6 +138,7 @@ def build(
             clock=clocks.epoch,
         ),
         images=ImageLimits.of(settings),
+        sandbox=sandbox or Sandbox(),
         executor=executor,
         endpoint=endpoint,
         records=RecordMaker(

@@ -20,7 +20,7 @@ from worker.errors import DependencyFault, Failed, LeaseLost, Rejected
 from worker.extraction.endpoint import Endpoint
 from worker.extraction.pages import ImageLimits, Prepared
 from worker.extraction.prepare import refuse_undecodable
-from worker.extraction.sandbox import prepare
+from worker.extraction.sandbox import Sandbox
 from worker.messages.outcomes import Done, Outcome, Reject, Release, Retry
 from worker.receipts.document import Version, timestamp
 from worker.receipts.record import UNFINISHED, Record, Status
@@ -50,6 +50,7 @@ class Stages:
     fetcher: Fetcher
     claims: Claims
     images: ImageLimits
+    sandbox: Sandbox
     executor: Executor
     """Decodes and hashes pictures."""
     endpoint: Endpoint
@@ -165,7 +166,7 @@ class Pipeline:
 
     async def _prepare(self, job: Job, data: bytes) -> Prepared:
         began = time.perf_counter()
-        prepared = await self._in_executor(prepare, data, self._stages.images)
+        prepared = await self._in_executor(self._stages.sandbox.prepare, data, self._stages.images)
         self._stage(job, "prepare", began)
         return prepared
 

@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from worker.aws.clients import Clients, clients
 from worker.errors import ReceiptsError, SettingsError
-from worker.extraction import sandbox
+from worker.extraction.sandbox import Sandbox
 from worker.messages.queue import Queue, open_queue
 from worker.runtime import health
 from worker.runtime.build import Dependencies, Parts, build
@@ -173,6 +173,7 @@ class Worker:
             log.warning("queue.has_no_dead_letter_queue", fix="give the queue a redrive policy")
         executor = ThreadPoolExecutor(settings.decoders, thread_name_prefix="decoder")
         stack.callback(executor.shutdown, wait=False, cancel_futures=True)
+        sandbox = Sandbox()
         stack.callback(sandbox.end)
         self._parts = build(
             settings,
@@ -180,6 +181,7 @@ class Worker:
             self._queue,
             executor,
             telemetry=self.telemetry,
+            sandbox=sandbox,
             dependencies=self._dependencies,
         )
         self._report_levels(self._parts)

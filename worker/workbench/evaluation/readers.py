@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from worker.errors import DependencyFault, Failed, ReceiptsError
-from worker.extraction import protocols
-from worker.extraction.endpoint import Endpoint, EndpointTarget
 from worker.extraction.pages import ImageLimits, Prepared
 from worker.extraction.protocols.base import UnusableAnswer, naming_unsent_pages
 from worker.extraction.protocols.image import ImageProtocol
@@ -58,21 +56,15 @@ async def endpoint(settings: Settings, name: str, *, calls: int) -> AsyncIterato
     All else follows `settings`.
     """
     from worker.aws.clients import clients
+    from worker.runtime.build import build_endpoint
 
     async with clients(settings) as aws:
         # A worker waits out an outage behind its breaker. An evaluation reports it instead, so its breaker never opens.
         breaker = Breaker("sagemaker", BreakerPolicy(failures=sys.maxsize), clock=time.monotonic)
         retrying = RetryPolicy(attempts=settings.call_attempts, base_s=settings.call_base_s, cap_s=settings.call_cap_s)
-        target = Endpoint(
-            aws.sagemaker,
-            EndpointTarget(
-                endpoint=name,
-                variant=settings.target_variant,
-                model=settings.target_model,
-                inference_component=settings.inference_component,
-                body_limit=settings.endpoint_body_limit,
-            ),
-            protocols.make(settings),
+        target = build_endpoint(
+            settings.model_copy(update={"endpoint": name}),
+            aws,
             dependency=Dependency("sagemaker", breaker, retrying),
             limiter=Limiter(clock=time.monotonic, fixed=calls),
         )
