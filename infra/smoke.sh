@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Deploy a stack for real, put a receipt through it, replay it, and take everything down again.
+# Deploy a real stack, process a receipt with it, replay the receipt, and destroy the stack.
 #
 #   infra/smoke.sh express|custom FILE.tfvars [RECEIPT.jpg]
 #
-# It makes real resources in the account of your AWS credentials and costs money while it runs (about half an hour, most
-# of it SageMaker's). FILE.tfvars is one of yours as in infra/examples. It needs terraform, aws (version 2) and jq.
-# The stack is one of its own: another name, a state of its own in a directory of its own, a bucket of its own whatever
-# FILE.tfvars says, no mail to anybody. What stands already in the account is left alone.
-#   SMOKE_KEEP=1      leave the stack standing
-#   SMOKE_OUTPUTS=F   do not apply nor destroy: test the stack whose `terraform output -json` is in F
-#   SMOKE_WAIT_S=N    longest wait for a row, seconds (default 900: from zero tasks, and a model that has just started)
+# It creates real resources in the account of your AWS credentials, which cost money while it runs (about half an hour,
+# most of it for SageMaker). FILE.tfvars is your own, see infra/examples. It needs terraform, aws (version 2) and jq.
+# The stack is separate from all others: it has its own name, its own state in a temporary directory, its own bucket
+# whatever FILE.tfvars says, and sends no mail. Existing resources in the account are not touched.
+#   SMOKE_KEEP=1      do not destroy the stack
+#   SMOKE_OUTPUTS=F   do not apply or destroy: test the stack whose `terraform output -json` is in F
+#   SMOKE_WAIT_S=N    longest wait for a row, in seconds (default 900, for zero tasks and a model that has just started)
 set -euo pipefail
 
 usage() {
@@ -24,7 +24,7 @@ receipt=${3:-$here/../worker/workbench/local/samples/files/de-supermarket-card.j
 wait_s=${SMOKE_WAIT_S:-900}
 run=smoke-$(date -u +%Y%m%dT%H%M%SZ)
 [[ -n ${SMOKE_OUTPUTS:-} || -f $vars ]] || usage
-[[ -f $receipt ]] || { echo "smoke: no such file: $receipt" >&2; exit 2; }
+[[ -f $receipt ]] || { echo "smoke: file not found: $receipt" >&2; exit 2; }
 tools=(aws jq)
 [[ -n ${SMOKE_OUTPUTS:-} ]] || tools+=(terraform)
 for tool in "${tools[@]}"; do
@@ -33,7 +33,7 @@ done
 
 say() { printf '%s  %s\n' "$(date -u +%H:%M:%S)" "$*"; }
 
-# Terraform works on a copy, so that neither the state, the backend nor the variables of a stack of yours are touched.
+# Terraform runs on a copy, so that the state, backend and variables of your own stack are not touched.
 copy() { # ROOT: a copy of it and of the modules; sets `root`
     unset TF_DATA_DIR TF_WORKSPACE
     local work
@@ -67,13 +67,13 @@ stop() {
     local code=$?
     trap - EXIT
     if [[ -n ${root:-} && -n ${SMOKE_KEEP:-} ]]; then
-        say "the stack stands: terraform -chdir=$root destroy"
+        say "the stack is kept; to destroy it: terraform -chdir=$root destroy"
     elif [[ -n ${root:-} ]]; then
         say "destroying the stack"
         if terraform_do destroy -auto-approve; then
             rm -rf "$(dirname "$root")"
         else
-            echo "smoke: the stack is still there: terraform -chdir=$root destroy" >&2
+            echo "smoke: could not destroy the stack; try again: terraform -chdir=$root destroy" >&2
             code=1
         fi
     fi
@@ -113,31 +113,31 @@ await() { # KEY FILTER: wait until the row of KEY passes the jq FILTER, and prin
         fi
         sleep 5
     done
-    echo "smoke: no such row of $1 within $wait_s s: $2" >&2
+    echo "smoke: the row of $1 did not pass the filter within $wait_s s: $2" >&2
     return 1
 }
 
-# What stands in $(…) within a command's arguments may fail unnoticed, so rows are awaited in assignments.
+# A failing $(…) in a command's arguments goes unnoticed, so rows are awaited in assignments.
 read_well='.status.S == "extracted" or .status.S == "needs_review"'
 show() { jq -r '"status \(.status.S), merchant \(.merchant.M.name.S // "-"), total \(.total.N // "-"), revision \(.revision.N // "-")"'; }
 
 key=$run/$(basename "$receipt")
-say "dropping $(basename "$receipt") into s3://$bucket/$key"
+say "uploading $(basename "$receipt") into s3://$bucket/$key"
 aws s3 cp --only-show-errors "$receipt" "s3://$bucket/$key"
 first=$(await "$key" "$read_well")
 say "row: $(show <<<"$first")"
 
-say "the same bytes under another name: answered from the table"
+say "uploading the same content under another name: expecting the answer from the table"
 aws s3 cp --only-show-errors "$receipt" "s3://$bucket/$run/copy"
 found=$(await "$run/copy" "$read_well")
 say "row: $(show <<<"$found")"
 
-say "what is no picture: rejected"
-echo "no picture" | aws s3 cp --only-show-errors - "s3://$bucket/$run/note.txt"
+say "uploading a text file: expecting a rejection"
+echo "not a picture" | aws s3 cp --only-show-errors - "s3://$bucket/$run/note.txt"
 found=$(await "$run/note.txt" '.status.S == "rejected"')
 say "row: $(jq -r '"status \(.status.S), reason \(.reason.S)"' <<<"$found")"
 
-say "replaying $key with a new call of the model"
+say "replaying $key with a new endpoint call"
 aws sqs send-message --queue-url "$queue" --output text --query MessageId --message-body "$(
     jq -nc --arg id "$run" --arg bucket "$bucket" --arg key "$key" --argjson row "$first" \
         '{kind: "receipts.replay", replay_id: $id, force: true, bucket: $bucket, key: $key}

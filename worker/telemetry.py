@@ -1,7 +1,7 @@
-"""What the worker tells about itself: log lines, Prometheus metrics, CloudWatch metrics.
+"""The worker's log lines, Prometheus metrics and CloudWatch metrics.
 
-CloudWatch metrics leave as embedded metric format on stdout, one line a minute, where the worker runs on ECS: the log
-driver carries them and no permission is needed
+On ECS, the worker writes CloudWatch metrics to stdout once a minute, in embedded metric format. The log driver ships
+them, so the worker needs no permission
 (docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html).
 """
 
@@ -38,19 +38,16 @@ COUNTERS: Final = (
     "Throttles",
     "Faults",
 )
-"""What is counted, by the name of its CloudWatch metric."""
+"""Counters, by the name of their CloudWatch metric."""
 GAUGES: Final = ("InFlight", "InvocationLimit", "Invoking", "SecondsSinceReceive")
-"""What is a level, by the name of its CloudWatch metric; each is emitted every minute, zero or not."""
+"""Levels, by the name of their CloudWatch metric. Each is emitted every minute, even if it is zero."""
 BREAKER_OPEN: Final = "BreakerOpen"
-"""1 while a breaker is open, else 0; once for each dependency and once, without that dimension, for all."""
+"""1 while a breaker is open, else 0: one metric per dependency, and one without that dimension for all of them."""
 MESSAGE_AGE: Final = "MessageAgeSeconds"
 STAGE: Final = "StageMilliseconds"
 STAGES: Final = ("fetch", "prepare", "invoke", "store", "total")
 EMF_VALUES: Final = 100
-"""Values of one metric in one line, at most (same document)."""
-_SNAKE = {
-    name: "".join(f"_{char.lower()}" if char.isupper() else char for char in name)[1:] for name in (*COUNTERS, *GAUGES)
-}
+"""Most values of one metric in one line (same document)."""
 
 
 def _snake(name: str) -> str:
@@ -58,7 +55,7 @@ def _snake(name: str) -> str:
 
 
 class Telemetry:
-    """Everything that is counted and measured in one process."""
+    """The metrics of one process."""
 
     def __init__(self, *, service: str = "worker", clock: Callable[[], float] = time.time) -> None:
         """`clock` gives seconds since the epoch."""
@@ -66,11 +63,11 @@ class Telemetry:
         self._service = service
         self._clock = clock
         self._counters = {
-            name: Counter(f"receipts_{_snake(name)}", f"{name} since the start.", registry=self.registry)
+            name: Counter(f"receipts_{_snake(name)}", f"{name} since the process started.", registry=self.registry)
             for name in COUNTERS
         }
         self._gauges = {
-            name: Gauge(f"receipts_{_snake(name)}", f"{name} now.", registry=self.registry) for name in GAUGES
+            name: Gauge(f"receipts_{_snake(name)}", f"Current {name}.", registry=self.registry) for name in GAUGES
         }
         self._breakers = Gauge(
             "receipts_breaker_open", "1 while the breaker is open.", ["dependency"], registry=self.registry
@@ -100,22 +97,22 @@ class Telemetry:
         self._since_emitted[name] += amount
 
     def level(self, name: str, read: Callable[[], float]) -> None:
-        """Say where one of `GAUGES` is read from."""
+        """Set the function that reads one of `GAUGES`."""
         self._levels[name] = read
         self._gauges[name].set_function(read)
 
     def breaker(self, dependency: str, *, is_open: bool) -> None:
-        """Say whether the breaker of `dependency` is open."""
+        """Record whether the breaker of `dependency` is open."""
         self._breakers.labels(dependency).set(int(is_open))
         self._open[dependency] = int(is_open)
 
     def age(self, seconds: float) -> None:
-        """Take note of a message's age, from its being sent to its outcome."""
+        """Record a message's age in seconds, from its sending to its outcome."""
         self._age.observe(seconds)
         self._sample(MESSAGE_AGE, seconds)
 
     def stage(self, name: str, milliseconds: float) -> None:
-        """Take note of the time spent in one of `STAGES`."""
+        """Record the time spent in one of `STAGES`."""
         self._stage_of[name].observe(milliseconds / 1000)
         self._sample(f"{STAGE}/{name}", milliseconds)
 
@@ -123,11 +120,11 @@ class Telemetry:
         self._samples.setdefault(name, deque(maxlen=EMF_VALUES)).append(round(value, 3))
 
     def prometheus(self) -> bytes:
-        """Return everything as Prometheus text."""
+        """Return all metrics in Prometheus text format."""
         return generate_latest(self.registry)
 
     def emf_lines(self) -> list[str]:
-        """Return what happened since the last call as lines of embedded metric format."""
+        """Return the metrics since the last call as lines of embedded metric format."""
         values: dict[str, float | list[float]] = {name: self._since_emitted[name] for name in COUNTERS}
         values |= {name: read() for name, read in self._levels.items()}
         values[BREAKER_OPEN] = max(self._open.values(), default=0)
@@ -152,7 +149,7 @@ class Telemetry:
         return json.dumps({"_aws": meta, **dimensions, **values})
 
     async def emit(self, *, every_s: float = 60.0, stream: TextIO = sys.stdout) -> None:
-        """Write embedded metric format for ever, each `every_s` seconds; cancelled at the end, with a last line."""
+        """Write embedded metric format every `every_s` seconds until cancelled, and once more at the end."""
         try:
             while True:
                 await asyncio.sleep(every_s)
@@ -174,7 +171,7 @@ def _unit(name: str) -> str:
 
 
 def configure_logging(*, level: str = "info", style: str = "json", stream: TextIO = sys.stdout) -> None:
-    """Set up structlog: one event a line, JSON for machines or colours for people; other libraries warn only."""
+    """Set up structlog: one event per line, as JSON or in colours. Other libraries log only warnings and errors."""
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer() if style == "json" else structlog.dev.ConsoleRenderer()
     )
@@ -194,7 +191,7 @@ def configure_logging(*, level: str = "info", style: str = "json", stream: TextI
 
 
 def _frames_only(exc_info: structlog.typing.ExcInfo) -> str:
-    """Return where an error came from without its message, which may quote what was sent or read."""
+    """Return where an error came from, without its message, which may quote receipt content."""
     kind, _, frame = exc_info
     places = []
     while frame is not None:

@@ -1,9 +1,9 @@
-# Full control: workers in private subnets without a load balancer, from zero to as many as the queue asks for, on
-# Fargate and Fargate Spot; beside them, if wanted, a console behind a load balancer.
+# Full control: workers in private subnets without a load balancer, on Fargate and Fargate Spot, scaled by the queue from
+# zero. Optionally, a console behind a load balancer.
 
 locals {
   kms_key_arns = setunion(compact([var.kms_key_arn]), var.other_kms_key_arns)
-  # A token that is made here is under the stack's own key; one that you bring may be under either.
+  # A token made here uses the stack's own key. A token that you bring may use either kind of key.
   token_key_arns  = var.token_secret_arn == null ? compact([var.kms_key_arn]) : local.kms_key_arns
   console         = var.console != null
   token_arn       = local.console ? coalesce(var.token_secret_arn, one(module.token[*].arn)) : null
@@ -23,7 +23,7 @@ module "network" {
 
   interface_endpoints = concat(
     ["sqs", "sagemaker.runtime", "ecr.api", "ecr.dkr", "logs", "sts"],
-    local.console ? ["secretsmanager", "ecs"] : [], # its token; the number of its tasks
+    local.console ? ["secretsmanager", "ecs"] : [], # reads its token; asks for the number of tasks
   )
   bucket_arns = [module.intake.bucket_arn]
   table_arns  = [module.results.table_arn]
@@ -65,7 +65,7 @@ module "model" {
 resource "aws_ecs_cluster" "main" {
   name = var.name
 
-  # The scaling policy counts tasks by Container Insights.
+  # The scaling policy gets the number of tasks from Container Insights.
   setting {
     name  = "containerInsights"
     value = "enabled"

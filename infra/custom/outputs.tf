@@ -1,5 +1,5 @@
 output "console_host" {
-  description = "Load balancer of the console: make the certificate's host name a CNAME or alias of it."
+  description = "Load balancer of the console. Make the certificate's host name a CNAME or alias of it."
   value       = one(module.console[*].host)
 }
 
@@ -44,12 +44,12 @@ output "cluster" {
 }
 
 output "service" {
-  description = "ECS service that works."
+  description = "ECS service of the workers."
   value       = module.worker.service
 }
 
 output "notification" {
-  description = "The bucket's notification, where something else manages it."
+  description = "The bucket's notification, if something else manages it."
   value       = module.intake.notification
 }
 
@@ -59,21 +59,21 @@ output "environment" {
 }
 
 output "next" {
-  description = "The next commands to type."
+  description = "Commands to run next."
   value = join("\n", concat(
     [
-      "# drop a receipt, and look at what became of it",
+      "# upload a receipt, and show its record",
       "aws s3 cp receipt.jpg s3://${module.intake.bucket}/receipt.jpg --region ${var.region}",
       "aws dynamodb get-item --region ${var.region} --table-name ${module.results.table} --key '{\"document\": {\"S\": \"${module.intake.bucket}/receipt.jpg\"}}'",
     ],
     !local.console ? [] : [
-      "# the console stands behind ${module.console[0].host}, and this is its token",
+      "# print the token of the console, which is behind the load balancer ${module.console[0].host}",
       "aws secretsmanager get-secret-value --region ${var.region} --secret-id ${local.token_arn} --query SecretString --output text",
     ],
     [
       "# the log",
       "aws logs tail ${module.worker_task.log_group} --region ${var.region} --follow",
-      "# the command line from here",
+      "# use the command line from here",
       "export AWS_REGION=${var.region} RECEIPTS_QUEUE_URL=${module.intake.queue_url} RECEIPTS_TABLE=${module.results.table} RECEIPTS_BUCKET=${module.intake.bucket} RECEIPTS_ENDPOINT=${module.model.endpoint} RECEIPTS_PROTOCOL=${var.protocol}",
       "receipts doctor",
       "",

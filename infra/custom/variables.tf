@@ -1,73 +1,73 @@
-# ---- what you must say ----
+# ---- required ----
 
 variable "region" {
-  description = "AWS region, such as eu-central-1."
+  description = "AWS region, for example eu-central-1."
   type        = string
 }
 
 variable "image" {
-  description = "URI of the worker image, such as 123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-worker:1.0.0."
+  description = "URI of the worker image, for example 123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-worker:1.0.0."
   type        = string
 
   validation {
     condition     = can(regex("^[^\\s:@]+(:[0-9]+/[^\\s:@]+)?[:@]\\S+$", var.image))
-    error_message = "image must be the URI of an image with its tag or digest."
+    error_message = "image must be the URI of an image with a tag or digest."
   }
 }
 
 variable "endpoint" {
-  description = "Name of a SageMaker endpoint that you already have. Null deploys `model`."
+  description = "Name of an existing SageMaker endpoint. Null deploys `model`."
   type        = string
   default     = null
 
   validation {
     condition     = var.endpoint == null || can(regex("^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$", var.endpoint))
-    error_message = "endpoint must be an endpoint's name, not its ARN or URL."
+    error_message = "endpoint must be the name of an endpoint, not its ARN or URL."
   }
 }
 
 variable "model" {
-  description = "The model to deploy where `endpoint` is null; modules/model describes it. At least {image = URI of the model image}."
+  description = "The model to deploy if `endpoint` is null. Needs at least {image = URI of the model image}; see modules/model."
   type        = any
   default     = null
 
   validation {
     condition     = (var.model == null) != (var.endpoint == null)
-    error_message = "Give either endpoint (one that you have) or model (one to deploy)."
+    error_message = "Set either endpoint (an existing one) or model (one to deploy)."
   }
 
   validation {
     condition     = length(setsubtract(try(keys(var.model), []), ["image", "environment", "data_url", "network_isolation", "instance_type", "min_instances", "max_instances", "concurrent_requests", "startup_timeout_s", "serverless"])) == 0
-    error_message = "model has an attribute that nobody reads; modules/model describes them."
+    error_message = "model has an unknown attribute; see modules/model for the attributes."
   }
 }
 
-# ---- what has a default ----
+# ---- optional ----
 
 variable "name" {
-  description = "Prefix of every name: several stacks in one account differ in it."
+  description = "Prefix of every name. Each stack in one account needs its own."
   type        = string
   default     = "receipts"
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,22}[a-z0-9]$", var.name))
-    error_message = "name must be 3 to 24 small letters, digits and hyphens, beginning with a letter."
+    error_message = "name must have 3 to 24 lowercase letters, digits and hyphens, and start with a letter."
   }
 
   validation {
     condition     = !startswith(var.name, "internal-") && !can(regex("-(worker|console|dead-letter)$", var.name))
-    error_message = "name must not begin with internal- (no load balancer may) nor end in -worker, -console or -dead-letter (another stack's parts are called so)."
+    error_message = "name must not start with internal- (load balancers may not) and must not end with -worker, -console or -dead-letter (names of another stack's parts)."
   }
 }
 
 variable "tags" {
-  description = "Tags of everything."
+  description = "Tags of all resources."
   type        = map(string)
   default     = {}
 }
 
 variable "protocol" {
-  description = "What the endpoint speaks: `image` (the embedded reader), `chat` (vLLM, LMI, TGI) or `textract`."
+  description = "Protocol of the endpoint: `image` (the embedded reader), `chat` (vLLM, LMI, TGI) or `textract`."
   type        = string
   default     = "image"
 
@@ -78,47 +78,47 @@ variable "protocol" {
 }
 
 variable "endpoint_variants" {
-  description = "Variants of an existing endpoint that the alarms watch."
+  description = "Variants of an existing endpoint to watch with alarms."
   type        = set(string)
   default     = ["AllTraffic"]
 }
 
 variable "settings" {
-  description = "Further settings of the worker, RECEIPTS_* to text. `receipts settings` lists them."
+  description = "Further settings of the worker: RECEIPTS_* to text. `receipts settings` lists them."
   type        = map(string)
   default     = {}
 
   validation {
     condition     = alltrue([for name in keys(var.settings) : startswith(name, "RECEIPTS_")])
-    error_message = "Every name in settings begins with RECEIPTS_."
+    error_message = "Every name in settings must start with RECEIPTS_."
   }
 }
 
 variable "bucket" {
-  description = "Name of a bucket that you already have. Null makes one."
+  description = "Name of an existing bucket. Null creates one."
   type        = string
   default     = null
 
   validation {
     condition     = var.bucket == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.bucket))
-    error_message = "bucket must be a bucket's name, without s3://."
+    error_message = "bucket must be the name of a bucket, without s3://."
   }
 }
 
 variable "manage_notification" {
-  description = "Set the bucket's notification; false when something else manages that of an existing bucket, and adds the output `notification` to it."
+  description = "Set the bucket's notification. Use false if something else manages that of an existing bucket; add the output `notification` there."
   type        = bool
   default     = true
 }
 
 variable "filters" {
-  description = "Which keys are receipts, by prefix and suffix; empty: all."
+  description = "Which keys are receipts, by prefix and suffix. Empty: all keys."
   type        = list(object({ prefix = optional(string, ""), suffix = optional(string, "") }))
   default     = []
 }
 
 variable "retention" {
-  description = "How long uploads are kept in a bucket that is made here; modules/intake describes it. The default keeps them for ever, and replaced versions for 30 days."
+  description = "How long a bucket created here keeps uploads; see modules/intake. By default, uploads never expire, and replaced versions expire after 30 days."
   type = object({
     archive_days    = optional(number)
     expire_days     = optional(number)
@@ -128,13 +128,13 @@ variable "retention" {
 }
 
 variable "delivery" {
-  description = "How an upload reaches the queue: `direct`, `eventbridge` or `sns`."
+  description = "Path of events from the bucket to the queue: `direct`, `eventbridge` or `sns`."
   type        = string
   default     = "direct"
 }
 
 variable "network" {
-  description = "The network. `create` makes a VPC without NAT (modules/network); else name vpc_id, subnets and security_groups of your own, in which tasks reach S3, SQS, DynamoDB, SageMaker runtime, ECR and CloudWatch Logs. assign_public_ip is for public subnets without NAT."
+  description = "The network. `create` creates a VPC without NAT (modules/network). Otherwise set vpc_id, subnets and security_groups; tasks there must reach S3, SQS, DynamoDB, SageMaker runtime, ECR and CloudWatch Logs. assign_public_ip is for public subnets without NAT."
   type = object({
     create           = optional(bool, true)
     cidr             = optional(string, "10.73.0.0/20")
@@ -149,12 +149,12 @@ variable "network" {
 
   validation {
     condition     = var.network.create || (var.network.vpc_id != null && length(var.network.subnets) > 0 && length(var.network.security_groups) > 0)
-    error_message = "network: without create, name vpc_id, subnets and security_groups."
+    error_message = "network: without create, set vpc_id, subnets and security_groups."
   }
 }
 
 variable "architecture" {
-  description = "X86_64 or ARM64, as the image was built."
+  description = "Architecture of the image: X86_64 or ARM64."
   type        = string
   default     = "X86_64"
 
@@ -165,37 +165,37 @@ variable "architecture" {
 }
 
 variable "on_demand_base" {
-  description = "Tasks that run on Fargate before Spot is used at all."
+  description = "Number of tasks that always run on Fargate before any run on Spot."
   type        = number
   default     = 0
 }
 
 variable "spot_share" {
-  description = "Share of the tasks above the base that run on Fargate Spot, 0 to 1."
+  description = "Share of further tasks that run on Fargate Spot, 0 to 1."
   type        = number
   default     = 0.75
 }
 
 variable "stop_timeout_s" {
-  description = "Time from SIGTERM to SIGKILL, seconds; Fargate gives 120 at most."
+  description = "Seconds between SIGTERM and SIGKILL. Fargate allows at most 120."
   type        = number
   default     = 120
 }
 
 variable "canary" {
-  description = "A second variant of the endpoint, to try a new model; modules/model describes it."
+  description = "A second variant of the endpoint, to try a new model; see modules/model."
   type        = any
   default     = null
 
   validation {
     condition     = length(setsubtract(try(keys(var.canary), []), ["image", "environment", "data_url", "network_isolation", "instance_type", "instances", "weight"])) == 0
-    error_message = "canary has an attribute that nobody reads; modules/model describes them."
+    error_message = "canary has an unknown attribute; see modules/model for the attributes."
   }
 }
 
 variable "console" {
   description = <<-EOT
-    A console behind a load balancer. Null: none (the command line and the table are there all the same).
+    A console behind a load balancer. Null: no console. The command line and the table do not need it.
     - certificate_arn: ACM certificate of its host name.
     - allowed_cidrs: addresses that may reach it.
     - internal: reachable from inside the VPC only.
@@ -215,37 +215,37 @@ variable "console" {
 }
 
 variable "oidc" {
-  description = "OpenID Connect provider that people sign in with at the console's load balancer, beside the token; modules/console describes it."
+  description = "OpenID Connect provider for sign-in at the console's load balancer, in addition to the token; see modules/console."
   type        = any
   default     = null
   sensitive   = true
 
   validation {
     condition     = var.oidc == null || try(var.console.internal && var.network.create, true) == false
-    error_message = "oidc needs a console, and a way from its load balancer to the provider: the VPC that is made here gives that to a public load balancer only."
+    error_message = "oidc needs a console whose load balancer can reach the provider. In the VPC created here, only a public load balancer can."
   }
 }
 
 variable "cpu" {
-  description = "CPU units of a task; 1024 are one vCPU."
+  description = "CPU units of a task. 1024 units are one vCPU."
   type        = number
   default     = 256
 }
 
 variable "memory" {
-  description = "Memory of a task, MiB."
+  description = "Memory of a task, in MiB."
   type        = number
   default     = 512
 }
 
 variable "slots" {
-  description = "Receipts that one task works on at a time."
+  description = "Number of receipts that one task processes at a time."
   type        = number
   default     = 32
 }
 
 variable "scaling_policy" {
-  description = "`steps` (what docs/scaling.md recommends) or `target_tracking` on the backlog a task, with a step from zero beside it."
+  description = "`steps` (recommended in docs/scaling.md), or `target_tracking` on the backlog per task with an additional step from zero."
   type        = string
   default     = "steps"
 
@@ -256,7 +256,7 @@ variable "scaling_policy" {
 }
 
 variable "scaling" {
-  description = "The fleet's numbers, as `receipts scale plan --tfvars` prints them. The defaults are its defaults: 4 s a receipt, 32 slots, 60 s of acceptable latency."
+  description = "The fleet's numbers, as printed by `receipts scale plan --tfvars`. The defaults are those of the command: 4 s per receipt, 32 slots, 60 s of acceptable latency."
   type = object({
     min_tasks              = optional(number, 0)
     max_tasks              = optional(number, 10)
@@ -280,74 +280,74 @@ variable "scaling" {
 
   validation {
     condition     = var.scaling.min_tasks >= 0 && var.scaling.min_tasks <= var.scaling.max_tasks
-    error_message = "scaling.min_tasks is at least 0 and not more than max_tasks."
+    error_message = "scaling.min_tasks must be between 0 and max_tasks."
   }
 
   validation {
     condition     = var.scaling.max_tasks >= 1 && alltrue([for number in [var.scaling.min_tasks, var.scaling.max_tasks, var.scaling.scale_out_data_points, var.scaling.scale_in_data_points] : floor(number) == number])
-    error_message = "scaling: numbers of tasks and of data points are whole, and max_tasks is at least 1."
+    error_message = "scaling: numbers of tasks and of data points must be whole, and max_tasks at least 1."
   }
 
   validation {
     condition     = var.scaling.backlog_per_task > 0 && var.scaling.in_flight_weight > 0
-    error_message = "scaling: backlog_per_task and in_flight_weight are more than 0."
+    error_message = "scaling: backlog_per_task and in_flight_weight must be more than 0."
   }
 
   validation {
     condition     = var.scaling.steps != null || var.scaling.max_tasks <= 20
-    error_message = "More than 20 tasks need steps, because a step policy has 20 at most: take them from `receipts scale plan --max-tasks N --tfvars`."
+    error_message = "With more than 20 tasks, set scaling.steps, because a step policy has at most 20 steps: use the output of `receipts scale plan --max-tasks N --tfvars`."
   }
 }
 
 variable "alarm_emails" {
-  description = "Addresses that get the alarms."
+  description = "E-mail addresses that receive the alarms."
   type        = set(string)
   default     = []
 }
 
 variable "alarm_thresholds" {
-  description = "When the alarms go off; modules/observability describes them."
+  description = "Thresholds of the alarms; see modules/observability."
   type        = any
   default     = {}
 
   validation {
     condition     = length(setsubtract(keys(var.alarm_thresholds), ["oldest_message_s", "failed_share", "throttled_share", "breaker_open_min", "no_worker_min", "silent_s", "endpoint_errors", "endpoint_latency_s", "review_per_day"])) == 0
-    error_message = "alarm_thresholds has an attribute that nobody reads; modules/observability describes them."
+    error_message = "alarm_thresholds has an unknown attribute; see modules/observability for the attributes."
   }
 }
 
 variable "kms_key_arn" {
-  description = "One KMS key for bucket, queues, table, token, logs and the alarms' topic. Null leaves each to its service's own. infra/README.md says what its key policy must allow."
+  description = "One KMS key for bucket, queues, table, token, logs and the alarms' topic. Null uses each service's own key. infra/README.md lists what the key policy must allow."
   type        = string
   default     = null
 }
 
 variable "other_kms_key_arns" {
-  description = "KMS keys of what you bring: of an existing bucket, and of a secret that holds the token. Tasks may use them."
+  description = "KMS keys of existing resources: of a bucket, and of the secret with the token. Tasks may use them."
   type        = set(string)
   default     = []
 }
 
 variable "log_retention_days" {
-  description = "Days that logs are kept."
+  description = "Days for which logs are kept."
   type        = number
   default     = 30
 }
 
 variable "protect_data" {
-  description = "Refuse to delete the table and a bucket that is not empty. false for a trial that you destroy afterwards."
+  description = "Refuse to delete the table, and the bucket unless it is empty. Use false for a trial that you will destroy."
   type        = bool
   default     = true
 }
 
 variable "token_secret_arn" {
-  description = "ARN of a Secrets Manager secret of your own whose text is the console's token. Null makes one, whose text AWS makes up."
+  description = "ARN of an existing Secrets Manager secret with the console's token. Null creates one with a random token."
   type        = string
   default     = null
 }
 
 variable "token_rotation" {
-  description = "Count it up for a new token, where the secret is made here; then deploy the service anew."
+  description = "Increase this to create a new token, if the secret is created here. Then deploy the service again."
   type        = number
   default     = 1
 }

@@ -1,12 +1,12 @@
-# ECS Express Mode: one service that is worker and console in one process, behind the load balancer that AWS makes.
+# ECS Express Mode: one service with worker and console in one process, behind a load balancer that AWS creates.
 
 data "aws_partition" "current" {}
 
 locals {
-  stop_timeout_s = 30 # Express Mode's own; it cannot be set
+  stop_timeout_s = 30 # fixed by Express Mode
   token_arn      = coalesce(var.token_secret_arn, one(module.token[*].arn))
   kms_key_arns   = setunion(compact([var.kms_key_arn]), var.other_kms_key_arns)
-  # A token that is made here is under the stack's own key; one that you bring may be under either.
+  # A token made here uses the stack's own key. A token that you bring may use either kind of key.
   token_key_arns = var.token_secret_arn == null ? compact([var.kms_key_arn]) : local.kms_key_arns
 }
 
@@ -86,7 +86,7 @@ module "task" {
 resource "aws_ecs_cluster" "main" {
   name = var.name
 
-  # The scaling policy counts tasks by Container Insights.
+  # The scaling policy gets the number of tasks from Container Insights.
   setting {
     name  = "containerInsights"
     value = "enabled"
@@ -100,10 +100,10 @@ resource "aws_ecs_cluster_capacity_providers" "main" {
 
 resource "aws_iam_role" "infrastructure" {
   name        = "${var.name}-infrastructure"
-  description = "What ECS Express Mode may make and change: load balancer, security groups, certificate, scaling."
+  description = "Allows ECS Express Mode to create and change its load balancer, security groups, certificate and scaling."
 
-  # As in docs.aws.amazon.com/AmazonECS/latest/developerguide/infrastructure_IAM_role.html: no document says that ECS
-  # gives the keys by which this could be narrowed, and a condition on a key that is not there would refuse it.
+  # As in docs.aws.amazon.com/AmazonECS/latest/developerguide/infrastructure_IAM_role.html. No document says that ECS
+  # sends the keys to narrow this further, and a condition on a missing key would deny access.
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -128,7 +128,7 @@ resource "aws_ecs_express_gateway_service" "main" {
   health_check_path       = "/health"
   cpu                     = var.cpu
   memory                  = var.memory
-  wait_for_steady_state   = true # the scaling policies below need the scalable target that comes with the service
+  wait_for_steady_state   = true # the scaling policies below need the service's scalable target
 
   primary_container {
     image          = var.image
@@ -162,8 +162,8 @@ resource "aws_ecs_express_gateway_service" "main" {
     }
   }
 
-  # Express Mode wants a metric of its own. At 100 % of CPU this one never asks for a task, and nearly always agrees to
-  # give one back, so that module.scaling decides: the largest capacity wins, and scaling in needs every policy.
+  # Express Mode requires a scaling metric. At 100 % of CPU, this one never adds a task and nearly always agrees to remove
+  # one. So module.scaling decides: the largest capacity wins, and scaling in needs every policy.
   scaling_target {
     auto_scaling_metric       = "AVERAGE_CPU"
     auto_scaling_target_value = 100
@@ -171,7 +171,7 @@ resource "aws_ecs_express_gateway_service" "main" {
     max_task_count            = var.scaling.max_tasks
   }
 
-  # While it is destroyed, Express Mode still needs its role to take down what it made.
+  # During destroy, Express Mode still needs its role to delete what it created.
   depends_on = [aws_iam_role_policy_attachment.infrastructure, aws_ecs_cluster_capacity_providers.main]
 }
 

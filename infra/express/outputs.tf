@@ -48,12 +48,12 @@ output "cluster" {
 }
 
 output "service" {
-  description = "ECS service that works."
+  description = "ECS service of the workers."
   value       = aws_ecs_express_gateway_service.main.service_name
 }
 
 output "notification" {
-  description = "The bucket's notification, where something else manages it."
+  description = "The bucket's notification, if something else manages it."
   value       = module.intake.notification
 }
 
@@ -63,16 +63,16 @@ output "environment" {
 }
 
 output "next" {
-  description = "The next commands to type."
+  description = "Commands to run next."
   value       = <<-EOT
-    # drop a receipt, and look at what became of it
+    # upload a receipt, and show its record
     aws s3 cp receipt.jpg s3://${module.intake.bucket}/receipt.jpg --region ${var.region}
     aws dynamodb get-item --region ${var.region} --table-name ${module.results.table} --key '{"document": {"S": "${module.intake.bucket}/receipt.jpg"}}'
-    # the console stands at ${coalesce(local.console_url, "the address that ECS shows")}, and this is its token
+    # print the token of the console, which is at ${coalesce(local.console_url, "the address that ECS shows")}
     aws secretsmanager get-secret-value --region ${var.region} --secret-id ${local.token_arn} --query SecretString --output text
-    # the log
+    # follow the log
     aws logs tail ${module.task.log_group} --region ${var.region} --follow
-    # the command line from here
+    # use the command line from here
     export AWS_REGION=${var.region} RECEIPTS_QUEUE_URL=${module.intake.queue_url} RECEIPTS_TABLE=${module.results.table} RECEIPTS_BUCKET=${module.intake.bucket} RECEIPTS_ENDPOINT=${module.model.endpoint} RECEIPTS_PROTOCOL=${var.protocol}
     receipts doctor
   EOT

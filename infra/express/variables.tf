@@ -1,73 +1,73 @@
-# ---- what you must say ----
+# ---- required ----
 
 variable "region" {
-  description = "AWS region, such as eu-central-1."
+  description = "AWS region, for example eu-central-1."
   type        = string
 }
 
 variable "image" {
-  description = "URI of the worker image, such as 123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-worker:1.0.0."
+  description = "URI of the worker image, for example 123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-worker:1.0.0."
   type        = string
 
   validation {
     condition     = can(regex("^[^\\s:@]+(:[0-9]+/[^\\s:@]+)?[:@]\\S+$", var.image))
-    error_message = "image must be the URI of an image with its tag or digest."
+    error_message = "image must be the URI of an image with a tag or digest."
   }
 }
 
 variable "endpoint" {
-  description = "Name of a SageMaker endpoint that you already have. Null deploys `model`."
+  description = "Name of an existing SageMaker endpoint. Null deploys `model`."
   type        = string
   default     = null
 
   validation {
     condition     = var.endpoint == null || can(regex("^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$", var.endpoint))
-    error_message = "endpoint must be an endpoint's name, not its ARN or URL."
+    error_message = "endpoint must be the name of an endpoint, not its ARN or URL."
   }
 }
 
 variable "model" {
-  description = "The model to deploy where `endpoint` is null; modules/model describes it. At least {image = URI of the model image}."
+  description = "The model to deploy if `endpoint` is null. Needs at least {image = URI of the model image}; see modules/model."
   type        = any
   default     = null
 
   validation {
     condition     = (var.model == null) != (var.endpoint == null)
-    error_message = "Give either endpoint (one that you have) or model (one to deploy)."
+    error_message = "Set either endpoint (an existing one) or model (one to deploy)."
   }
 
   validation {
     condition     = length(setsubtract(try(keys(var.model), []), ["image", "environment", "data_url", "network_isolation", "instance_type", "min_instances", "max_instances", "concurrent_requests", "startup_timeout_s", "serverless"])) == 0
-    error_message = "model has an attribute that nobody reads; modules/model describes them."
+    error_message = "model has an unknown attribute; see modules/model for the attributes."
   }
 }
 
-# ---- what has a default ----
+# ---- optional ----
 
 variable "name" {
-  description = "Prefix of every name: several stacks in one account differ in it."
+  description = "Prefix of every name. Each stack in one account needs its own."
   type        = string
   default     = "receipts"
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,22}[a-z0-9]$", var.name))
-    error_message = "name must be 3 to 24 small letters, digits and hyphens, beginning with a letter."
+    error_message = "name must have 3 to 24 lowercase letters, digits and hyphens, and start with a letter."
   }
 
   validation {
     condition     = !startswith(var.name, "internal-") && !can(regex("-(worker|console|dead-letter)$", var.name))
-    error_message = "name must not begin with internal- (no load balancer may) nor end in -worker, -console or -dead-letter (another stack's parts are called so)."
+    error_message = "name must not start with internal- (load balancers may not) and must not end with -worker, -console or -dead-letter (names of another stack's parts)."
   }
 }
 
 variable "tags" {
-  description = "Tags of everything."
+  description = "Tags of all resources."
   type        = map(string)
   default     = {}
 }
 
 variable "protocol" {
-  description = "What the endpoint speaks: `image` (the embedded reader), `chat` (vLLM, LMI, TGI) or `textract`."
+  description = "Protocol of the endpoint: `image` (the embedded reader), `chat` (vLLM, LMI, TGI) or `textract`."
   type        = string
   default     = "image"
 
@@ -78,47 +78,47 @@ variable "protocol" {
 }
 
 variable "endpoint_variants" {
-  description = "Variants of an existing endpoint that the alarms watch."
+  description = "Variants of an existing endpoint to watch with alarms."
   type        = set(string)
   default     = ["AllTraffic"]
 }
 
 variable "settings" {
-  description = "Further settings of the worker, RECEIPTS_* to text. `receipts settings` lists them."
+  description = "Further settings of the worker: RECEIPTS_* to text. `receipts settings` lists them."
   type        = map(string)
   default     = {}
 
   validation {
     condition     = alltrue([for name in keys(var.settings) : startswith(name, "RECEIPTS_")])
-    error_message = "Every name in settings begins with RECEIPTS_."
+    error_message = "Every name in settings must start with RECEIPTS_."
   }
 }
 
 variable "bucket" {
-  description = "Name of a bucket that you already have. Null makes one."
+  description = "Name of an existing bucket. Null creates one."
   type        = string
   default     = null
 
   validation {
     condition     = var.bucket == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.bucket))
-    error_message = "bucket must be a bucket's name, without s3://."
+    error_message = "bucket must be the name of a bucket, without s3://."
   }
 }
 
 variable "manage_notification" {
-  description = "Set the bucket's notification; false when something else manages that of an existing bucket, and adds the output `notification` to it."
+  description = "Set the bucket's notification. Use false if something else manages that of an existing bucket; add the output `notification` there."
   type        = bool
   default     = true
 }
 
 variable "filters" {
-  description = "Which keys are receipts, by prefix and suffix; empty: all."
+  description = "Which keys are receipts, by prefix and suffix. Empty: all keys."
   type        = list(object({ prefix = optional(string, ""), suffix = optional(string, "") }))
   default     = []
 }
 
 variable "retention" {
-  description = "How long uploads are kept in a bucket that is made here; modules/intake describes it. The default keeps them for ever, and replaced versions for 30 days."
+  description = "How long a bucket created here keeps uploads; see modules/intake. By default, uploads never expire, and replaced versions expire after 30 days."
   type = object({
     archive_days    = optional(number)
     expire_days     = optional(number)
@@ -128,53 +128,53 @@ variable "retention" {
 }
 
 variable "delivery" {
-  description = "How an upload reaches the queue: `direct`, `eventbridge` or `sns`."
+  description = "Path of events from the bucket to the queue: `direct`, `eventbridge` or `sns`."
   type        = string
   default     = "direct"
 }
 
 variable "subnets" {
-  description = "Subnets of the service, public ones for a console on the internet. Empty: those of the default VPC."
+  description = "Subnets of the service. Use public ones for a console on the internet. Empty: the subnets of the default VPC."
   type        = list(string)
   default     = []
 
   validation {
     condition     = length(var.subnets) != 1
-    error_message = "Express Mode's load balancer needs subnets in two zones."
+    error_message = "subnets must be in at least two zones, because Express Mode's load balancer needs two."
   }
 }
 
 variable "security_groups" {
-  description = "Security groups of the tasks, beside the one that Express Mode makes."
+  description = "Further security groups of the tasks, in addition to the one that Express Mode creates."
   type        = list(string)
   default     = []
 }
 
 variable "cpu" {
-  description = "CPU units of a task; 1024 are one vCPU."
+  description = "CPU units of a task. 1024 units are one vCPU."
   type        = number
   default     = 512
 }
 
 variable "memory" {
-  description = "Memory of a task, MiB."
+  description = "Memory of a task, in MiB."
   type        = number
   default     = 1024
 
   validation {
     condition     = contains([256, 512, 1024, 2048, 4096, 8192, 16384], var.cpu) && var.memory >= 2 * var.cpu && var.memory <= 8 * var.cpu && (var.memory == 512 || var.memory % 1024 == 0)
-    error_message = "Fargate has no task of this size: cpu is 256, 512, 1024, 2048, 4096, 8192 or 16384, memory (MiB) 512 or a whole number of GiB from twice to eight times cpu."
+    error_message = "Fargate does not offer this task size: cpu must be 256, 512, 1024, 2048, 4096, 8192 or 16384, and memory (MiB) 512 or a whole number of GiB from twice to eight times cpu."
   }
 }
 
 variable "slots" {
-  description = "Receipts that one task works on at a time."
+  description = "Number of receipts that one task processes at a time."
   type        = number
   default     = 32
 }
 
 variable "scaling_policy" {
-  description = "`steps` (what docs/scaling.md recommends) or `target_tracking` on the backlog a task, with a step from zero beside it."
+  description = "`steps` (recommended in docs/scaling.md), or `target_tracking` on the backlog per task with an additional step from zero."
   type        = string
   default     = "steps"
 
@@ -185,7 +185,7 @@ variable "scaling_policy" {
 }
 
 variable "scaling" {
-  description = "The fleet's numbers, as `receipts scale plan --min-tasks 1 --tfvars` prints them. The defaults are its defaults: 4 s a receipt, 32 slots, 60 s of acceptable latency."
+  description = "The fleet's numbers, as printed by `receipts scale plan --min-tasks 1 --tfvars`. The defaults are those of the command: 4 s per receipt, 32 slots, 60 s of acceptable latency."
   type = object({
     min_tasks              = optional(number, 1)
     max_tasks              = optional(number, 10)
@@ -209,74 +209,74 @@ variable "scaling" {
 
   validation {
     condition     = var.scaling.min_tasks >= 1 && var.scaling.min_tasks <= var.scaling.max_tasks
-    error_message = "Express Mode keeps its load balancer answered: scaling.min_tasks is at least 1 and not more than max_tasks. Scale to zero is the other root, custom/."
+    error_message = "scaling.min_tasks must be between 1 and max_tasks, because Express Mode needs a task behind its load balancer. To scale to zero, use custom/."
   }
 
   validation {
     condition     = var.scaling.max_tasks >= 1 && alltrue([for number in [var.scaling.min_tasks, var.scaling.max_tasks, var.scaling.scale_out_data_points, var.scaling.scale_in_data_points] : floor(number) == number])
-    error_message = "scaling: numbers of tasks and of data points are whole, and max_tasks is at least 1."
+    error_message = "scaling: numbers of tasks and of data points must be whole, and max_tasks at least 1."
   }
 
   validation {
     condition     = var.scaling.backlog_per_task > 0 && var.scaling.in_flight_weight > 0
-    error_message = "scaling: backlog_per_task and in_flight_weight are more than 0."
+    error_message = "scaling: backlog_per_task and in_flight_weight must be more than 0."
   }
 
   validation {
     condition     = var.scaling.steps != null || var.scaling.max_tasks <= 20
-    error_message = "More than 20 tasks need steps, because a step policy has 20 at most: take them from `receipts scale plan --max-tasks N --tfvars`."
+    error_message = "With more than 20 tasks, set scaling.steps, because a step policy has at most 20 steps: use the output of `receipts scale plan --max-tasks N --tfvars`."
   }
 }
 
 variable "alarm_emails" {
-  description = "Addresses that get the alarms."
+  description = "E-mail addresses that receive the alarms."
   type        = set(string)
   default     = []
 }
 
 variable "alarm_thresholds" {
-  description = "When the alarms go off; modules/observability describes them."
+  description = "Thresholds of the alarms; see modules/observability."
   type        = any
   default     = {}
 
   validation {
     condition     = length(setsubtract(keys(var.alarm_thresholds), ["oldest_message_s", "failed_share", "throttled_share", "breaker_open_min", "no_worker_min", "silent_s", "endpoint_errors", "endpoint_latency_s", "review_per_day"])) == 0
-    error_message = "alarm_thresholds has an attribute that nobody reads; modules/observability describes them."
+    error_message = "alarm_thresholds has an unknown attribute; see modules/observability for the attributes."
   }
 }
 
 variable "kms_key_arn" {
-  description = "One KMS key for bucket, queues, table, token, logs and the alarms' topic. Null leaves each to its service's own. infra/README.md says what its key policy must allow."
+  description = "One KMS key for bucket, queues, table, token, logs and the alarms' topic. Null uses each service's own key. infra/README.md lists what the key policy must allow."
   type        = string
   default     = null
 }
 
 variable "other_kms_key_arns" {
-  description = "KMS keys of what you bring: of an existing bucket, and of a secret that holds the token. Tasks may use them."
+  description = "KMS keys of existing resources: of a bucket, and of the secret with the token. Tasks may use them."
   type        = set(string)
   default     = []
 }
 
 variable "log_retention_days" {
-  description = "Days that logs are kept."
+  description = "Days for which logs are kept."
   type        = number
   default     = 30
 }
 
 variable "protect_data" {
-  description = "Refuse to delete the table and a bucket that is not empty. false for a trial that you destroy afterwards."
+  description = "Refuse to delete the table, and the bucket unless it is empty. Use false for a trial that you will destroy."
   type        = bool
   default     = true
 }
 
 variable "token_secret_arn" {
-  description = "ARN of a Secrets Manager secret of your own whose text is the console's token. Null makes one, whose text AWS makes up."
+  description = "ARN of an existing Secrets Manager secret with the console's token. Null creates one with a random token."
   type        = string
   default     = null
 }
 
 variable "token_rotation" {
-  description = "Count it up for a new token, where the secret is made here; then deploy the service anew."
+  description = "Increase this to create a new token, if the secret is created here. Then deploy the service again."
   type        = number
   default     = 1
 }

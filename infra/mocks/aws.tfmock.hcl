@@ -1,4 +1,4 @@
-# Well-formed answers for `mock_provider "aws"`: the real provider refuses a random word where an ARN belongs.
+# Well-formed values for `mock_provider "aws"`, because the real provider refuses a random word in place of an ARN.
 
 mock_data "aws_caller_identity" {
   defaults = { account_id = "123456789012" }

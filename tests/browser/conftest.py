@@ -1,4 +1,4 @@
-"""Chromium in front of a real worker: skipped, with the reason, where no Chromium is installed."""
+"""Fixtures: Chromium and a real worker. Without Chromium, the tests are skipped."""
 
 import asyncio
 import shutil
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
-from tests.component.conftest import (  # the fixtures of the component tests, on one emulator
+from tests.component.conftest import (  # fixtures of the component tests, with one emulator
     _emulators,
     _scratch,
     aws,
@@ -26,7 +26,7 @@ from worker.settings import Settings
 __all__ = ["_emulators", "_scratch", "aws", "aws_environment", "specs"]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PICTURES = Path(__file__).parents[2] / "build" / "screenshots"
-"""Where screenshots go: kept by CI, looked at by people."""
+"""Directory of screenshots. CI keeps them for review by people."""
 
 
 @pytest.fixture
@@ -66,18 +66,18 @@ async def console(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Co
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    """Chromium without a window."""
+    """A headless Chromium."""
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed: apt-get install chromium")
     async with async_playwright() as playwright:
-        # Its sandbox wants user namespaces, which root in a container does not have; only our own pages are opened.
+        # Its sandbox needs user namespaces, which root in a container lacks. It only opens our own pages.
         launched = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield launched
         await launched.close()
 
 
 async def open_page(browser: Browser, **options: Any) -> tuple[BrowserContext, Page, list[str]]:
-    """Open a page and return it with the list that its errors will be in."""
+    """Return a new context, its page, and a list that collects the page's errors."""
     context = await browser.new_context(**({"viewport": {"width": 1360, "height": 880}} | options))
     page = await context.new_page()
     page.set_default_timeout(20_000)
@@ -88,11 +88,11 @@ async def open_page(browser: Browser, **options: Any) -> tuple[BrowserContext, P
 
 
 def _is_trouble(message: Any) -> bool:
-    """Tell whether the browser complains; an upload whose record is not there yet is asked for in vain at first."""
+    """Return whether a message is an error. A 404 for the record of a new upload is expected."""
     return message.type == "error" and "404" not in message.text
 
 
 async def picture_of(page: Page, name: str) -> None:
-    """Keep a screenshot."""
+    """Save a screenshot."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     await page.screenshot(path=PICTURES / f"{name}.png")

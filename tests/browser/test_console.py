@@ -22,7 +22,7 @@ from worker.results.query import Results
 
 CHECK = CheckResult(name="total_zero", message="The total is zero.", weight=0.4)
 QUIET = f"{OWN_PREFIX}a.jpg"
-"""A key that the worker leaves alone, so that its record stays as the test wrote it."""
+"""A key that the worker ignores, so that its record stays as the test wrote it."""
 HOSTILE = '<script>window.owned=1</script><img src=x onerror="window.owned=1">'
 
 
@@ -33,7 +33,7 @@ async def stored(console: Console, document: str) -> Record:
 
 
 async def test_the_whole_way_of_a_receipt(console: Console, browser: Browser, tmp_path: Path) -> None:
-    """A file is dropped, seen to be extracted, corrected, approved and read again; the table holds what was done."""
+    """A file is uploaded, extracted, corrected, approved and read again, and the table reflects each step."""
     file = tmp_path / "lunch.jpg"
     file.write_bytes(picture(7, size=(400, 700)))
 
@@ -98,7 +98,7 @@ async def _rows(console: Console) -> Any:
 
 
 async def test_dropping_files_on_the_page_uploads_them(console: Console, browser: Browser) -> None:
-    """Files that are dropped anywhere go in, several at a time, and what is no receipt is told so."""
+    """Files dropped anywhere on the page are uploaded, several at a time; a file that is not a picture is reported."""
     _, page, errors = await open_page(browser)
     await page.goto(console.url)
     await page.evaluate(
@@ -115,7 +115,7 @@ async def test_dropping_files_on_the_page_uploads_them(console: Console, browser
 
 
 async def test_markup_in_a_receipt_is_shown_as_written(console: Console, browser: Browser) -> None:
-    """Whatever a receipt says in whatever field is text on every page, and nothing of it runs."""
+    """Hostile text in any field is shown as text on every page and is never executed."""
     said = receipt(
         1,
         merchant=Merchant(name=HOSTILE, address=HOSTILE, phone=HOSTILE, tax_id=HOSTILE),
@@ -152,7 +152,7 @@ async def test_markup_in_a_receipt_is_shown_as_written(console: Console, browser
 
 
 async def test_the_keyboard_is_enough(console: Console, browser: Browser) -> None:
-    """j and k move, Enter opens, a approves and goes on to the next, Escape leaves, g goes elsewhere."""
+    """j and k move, Enter opens, a approves and opens the next, Escape goes back, g switches views."""
     await put(console.aws, [record(number, status="needs_review", checks=(CHECK,)) for number in range(3)])
     _, page, _ = await open_page(browser)
     await page.goto(f"{console.url}/console/#/review")
@@ -177,7 +177,7 @@ async def test_the_keyboard_is_enough(console: Console, browser: Browser) -> Non
 
 
 async def test_the_image_is_zoomed_and_turned(console: Console, browser: Browser) -> None:
-    """Buttons and keys zoom and turn the picture, and one key brings it back."""
+    """Buttons and keys zoom and rotate the picture, and one key resets it."""
     bucket = console.aws.resources.bucket
     await console.aws.clients.s3.put_object(Bucket=bucket, Key=QUIET, Body=picture(3, size=(300, 500)))
     await put(console.aws, [record(1, document=f"{bucket}/{QUIET}")])
@@ -199,7 +199,7 @@ async def test_the_image_is_zoomed_and_turned(console: Console, browser: Browser
 
 
 async def test_a_long_roll_begins_where_it_can_be_read(console: Console, browser: Browser) -> None:
-    """A roll is shown from its top, nearly as wide as there is room; the wheel goes down it, then on with the page."""
+    """A long receipt starts at its top, at a readable width, and the wheel scrolls down the picture first."""
     bucket = console.aws.resources.bucket
     await console.aws.clients.s3.put_object(Bucket=bucket, Key=QUIET, Body=picture(3, size=(240, 2_400)))
     await put(console.aws, [record(1, document=f"{bucket}/{QUIET}")])
@@ -221,7 +221,7 @@ async def test_a_long_roll_begins_where_it_can_be_read(console: Console, browser
 
 
 async def test_what_is_being_written_survives_what_comes_back(console: Console, browser: Browser) -> None:
-    """While one correction is stored the next field is written: nothing of it is lost, and both are kept."""
+    """Typing in a field while another correction is being stored loses nothing; both are stored."""
     await put(console.aws, [record(1, document=f"{console.aws.resources.bucket}/{QUIET}", status="needs_review")])
     _, page, errors = await open_page(browser)
 
@@ -246,14 +246,14 @@ async def test_what_is_being_written_survives_what_comes_back(console: Console, 
     await expect(total).to_have_value("7.00")
     found = await stored(console, f"{console.aws.resources.bucket}/{QUIET}")
     assert found.corrections == {"total": "7", "currency": "USD"}
-    await page.get_by_role("button", name="Take back").last.press("Enter")
+    await page.get_by_role("button", name="Undo correction").last.press("Enter")
     await expect(currency).to_have_value("EUR")
     await expect(currency).to_be_focused()
     assert errors == []
 
 
 async def test_lines_are_corrected_one_after_the_other(console: Console, browser: Browser) -> None:
-    """Lines are changed, added and removed; two changes at once are both kept; an empty new line is not."""
+    """Lines can be changed, added and removed; two quick changes are both stored, an empty new line is not."""
     document = f"{console.aws.resources.bucket}/{QUIET}"
     items = (Item(description="Milk", amount=Decimal("1.00")), Item(description="Bread", amount=Decimal("2.00")))
     await put(console.aws, [record(1, document=document, said=receipt(1, items=items), status="needs_review")])
@@ -288,7 +288,7 @@ async def test_lines_are_corrected_one_after_the_other(console: Console, browser
 
 
 async def test_what_has_no_shape_is_marked(console: Console, browser: Browser) -> None:
-    """Control characters and those that turn the direction of reading stand as marks in names of files and shops."""
+    """Control and direction characters in names of files and merchants are shown as visible marks."""
     name = "bill\u202egpj.exe\x1b[2J"
     await put(console.aws, [record(1, said=receipt(1, merchant=Merchant(name=name))), record(2, status="failed")])
     await put(console.aws, [record(3, document=f"receipts/{name}", status="failed")])
@@ -300,7 +300,7 @@ async def test_what_has_no_shape_is_marked(console: Console, browser: Browser) -
 
 
 async def test_a_new_view_is_where_the_keyboard_goes_on(console: Console, browser: Browser) -> None:
-    """After a view is opened the focus is in it, and what it shows is told to whoever listens."""
+    """Opening a view moves the focus into it and announces its content to screen readers."""
     await put(console.aws, [record(1)])
     _, page, _ = await open_page(browser)
     await page.goto(console.url)
@@ -313,7 +313,7 @@ async def test_a_new_view_is_where_the_keyboard_goes_on(console: Console, browse
 
 
 async def test_what_cannot_be_had_is_told_where_it_would_stand(console: Console, browser: Browser) -> None:
-    """A list without its worker says so in its place, and fills itself when the worker is back."""
+    """A list that cannot be loaded says so, and loads once the worker is reachable again."""
     await put(console.aws, [record(1, status="needs_review")])
     _, page, _ = await open_page(browser)
     await page.route("**/v1/**", lambda route: route.abort())
@@ -329,7 +329,7 @@ async def test_what_cannot_be_had_is_told_where_it_would_stand(console: Console,
 
 
 async def test_what_failed_can_be_looked_at_and_keyed_in(console: Console, browser: Browser) -> None:
-    """The picture of an upload that no model has answered is shown, so that a person can do it instead."""
+    """A failed upload shows its picture, so that a person can enter the fields."""
     bucket = console.aws.resources.bucket
     await console.aws.clients.s3.put_object(Bucket=bucket, Key=QUIET, Body=picture(3, size=(300, 500)))
     await put(console.aws, [record(1, document=f"{bucket}/{QUIET}", status="failed", media_type=None)])
@@ -346,7 +346,7 @@ async def test_what_failed_can_be_looked_at_and_keyed_in(console: Console, brows
 
 
 async def test_filters_find_what_they_say(console: Console, browser: Browser) -> None:
-    """A part of a name and a status narrow the list, and clearing them widens it again."""
+    """Part of a name and a status filter the list, and clearing them shows all again."""
     shops = [record(number, said=receipt(number, merchant=Merchant(name=f"Shop {number}"))) for number in range(5)]
     await put(console.aws, [*shops, record(9, status="failed")])
     _, page, _ = await open_page(browser)
@@ -362,7 +362,7 @@ async def test_filters_find_what_they_say(console: Console, browser: Browser) ->
 
 
 async def test_failures_are_read_again_by_one_button(console: Console, browser: Browser) -> None:
-    """What failed for a reason that has passed is replayed from its list and leaves it."""
+    """Failed uploads are replayed from their list and leave it once they succeed."""
     bucket = console.aws.resources.bucket
     made = []
     for number in range(3):
@@ -381,7 +381,7 @@ async def test_failures_are_read_again_by_one_button(console: Console, browser: 
     await expect(page.locator("tbody")).to_contain_text("Model error")
     await picture_of(page, "6-failures")
     await page.get_by_role("button", name="Read all of these again").click()
-    await expect(page.get_by_text("3 receipts are read again.")).to_be_visible()
+    await expect(page.get_by_text("3 receipts will be read again.")).to_be_visible()
     await expect(page.get_by_text("No failures.")).to_be_visible(timeout=20_000)
     assert sum(console.endpoint.calls.values()) == 3
 
@@ -389,7 +389,7 @@ async def test_failures_are_read_again_by_one_button(console: Console, browser: 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", ["desktop", "phone"])
 async def test_axe_finds_nothing(console: Console, browser: Browser, scheme: str, size: str) -> None:
-    """Every view, light and dark, wide and narrow, has no violation that axe knows of, and does not scroll sideways."""
+    """axe finds no violation in any view, light or dark, wide or narrow, and no view scrolls sideways."""
     bucket = console.aws.resources.bucket
     await console.aws.clients.s3.put_object(Bucket=bucket, Key=QUIET, Body=picture(3, size=(300, 500)))
     await put(
@@ -427,7 +427,7 @@ async def test_axe_finds_nothing(console: Console, browser: Browser, scheme: str
 async def test_a_token_is_asked_for_and_kept_for_the_tab(
     console: Console, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a token the page asks for it, refuses a wrong one, and works with the right one until the tab is closed."""
+    """The page asks for the token, refuses a wrong one, and keeps the right one until the tab is closed."""
     from worker.console import auth
 
     monkeypatch.setattr(auth.Guard, "check", _guarded(auth.Guard(SecretStr("the-right-token-1").get_secret_value())))
@@ -437,7 +437,7 @@ async def test_a_token_is_asked_for_and_kept_for_the_tab(
         await page.locator("#token").fill(given)
         await page.get_by_role("button", name="Continue").click()
         if given == "wrong":
-            await expect(page.get_by_text("That token was refused.")).to_be_visible()
+            await expect(page.get_by_text("The token is wrong.")).to_be_visible()
     await expect(page.get_by_text("No receipts yet.")).to_be_visible()
     await page.reload()
     await expect(page.get_by_text("No receipts yet.")).to_be_visible()

@@ -1,4 +1,4 @@
-"""The HTTP API: what it gives, what it refuses, and that its OpenAPI document tells the truth."""
+"""The HTTP API: its answers, its refusals, and how it agrees with its OpenAPI document."""
 
 import asyncio
 import datetime as dt
@@ -56,7 +56,7 @@ async def api(aws: Aws) -> AsyncIterator[Client]:
 
 
 async def said(response: Any, status: int = 200) -> Any:
-    """Return the body of an answer that has `status`."""
+    """Return the JSON body of an answer, which must have `status`."""
     text = await response.text()
     assert response.status == status, text
     return json.loads(text)
@@ -74,7 +74,7 @@ def path(document: str, rest: str = "") -> str:
 
 @pytest.mark.parametrize("size", [1, 5 * 1024 * 1024 - 1, 5 * 1024 * 1024, 11_000_000])
 async def test_an_upload_is_in_the_bucket_as_it_was_sent(aws: Aws, api: Client, size: int) -> None:
-    """Small and large files arrive byte by byte, under a key that ends with their name."""
+    """Small and large files are stored unchanged, under a key that ends with their name."""
     data = bytes(range(256)) * (size // 256 + 1)
     answer = await said(await api.post("/v1/receipts?name=lunch%20%F0%9F%8D%95.jpg", data=io.BytesIO(data[:size])), 202)
     assert answer["key"].endswith("/lunch 🍕.jpg")
@@ -85,7 +85,7 @@ async def test_an_upload_is_in_the_bucket_as_it_was_sent(aws: Aws, api: Client, 
 
 
 async def test_an_upload_that_is_too_large_leaves_nothing(aws: Aws) -> None:
-    """Past the limit an upload is refused with 413, told or not how long it is, and no part of it stays."""
+    """An upload larger than the limit gets 413, with or without a Content-Length, and leaves nothing behind."""
 
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(14):
@@ -99,7 +99,7 @@ async def test_an_upload_that_is_too_large_leaves_nothing(aws: Aws) -> None:
 
 
 async def test_names_of_files_lead_nowhere(aws: Aws, api: Client) -> None:
-    """A name with a path, control characters or nothing in it becomes a harmless end of a key under uploads/."""
+    """A name with a path or control characters, or an empty one, becomes a harmless end of a key under uploads/."""
     for name in ("..%2F..%2F_receipts%2Fx.json", "%1b%5b2J%E2%80%AEgpj", "%2F", "....", "a" * 200):
         answer = await said(await api.post(f"/v1/receipts?name={name}", data=b"x"), 202)
         assert answer["key"].startswith("uploads/")
@@ -109,7 +109,7 @@ async def test_names_of_files_lead_nowhere(aws: Aws, api: Client) -> None:
 
 
 async def test_pages_of_a_list_go_on_by_their_cursor(aws: Aws, api: Client) -> None:
-    """All pages together are all records, each once, newest first, and each says its id."""
+    """All pages together contain each record once, newest first, with its id."""
     await put(aws, [record(number) for number in range(25)])
     ids, cursor = [], None
     while True:
@@ -123,7 +123,7 @@ async def test_pages_of_a_list_go_on_by_their_cursor(aws: Aws, api: Client) -> N
 
 
 async def test_a_list_is_filtered(aws: Aws, api: Client) -> None:
-    """Filters of the query do what those of the command line do."""
+    """Filters in the query work like those of the command line."""
     await put(aws, [record(1), record(2, status="needs_review"), record(3, status="failed")])
     for query, wanted in (
         ("status=failed&status=needs_review", [3, 2]),
@@ -136,7 +136,7 @@ async def test_a_list_is_filtered(aws: Aws, api: Client) -> None:
 
 
 async def test_one_record_is_given_whole(aws: Aws, api: Client) -> None:
-    """A record is given as it is in the table, and one that is not there is a problem."""
+    """The answer is the record as stored; a missing record gives 404."""
     await put(aws, [record(1)])
     found = await said(await api.get(path(record(1).document)))
     assert found == {"id": id_of(record(1).document), **record(1).as_json()}
@@ -147,13 +147,13 @@ async def test_one_record_is_given_whole(aws: Aws, api: Client) -> None:
     "receipt_id", ["x", "!!", "A" * 5_000, id_of("sha256:" + "0" * 64), id_of("replay:one"), id_of("é/b") + "="]
 )
 async def test_what_is_no_document_is_not_found(aws: Aws, api: Client, receipt_id: str) -> None:
-    """Ids that stand for no document, rows of contents and of replays among them, are not found, and nothing leaks."""
+    """Ids that do not name a document, such as those of content rows and replays, give 404 and reveal nothing."""
     problem = await said(await api.get(f"/v1/receipts/{receipt_id}"), 404)
-    assert problem["detail"] == "There is no such receipt."
+    assert problem["detail"] == "The receipt does not exist."
 
 
 async def test_the_image_is_the_upload_and_runs_nothing(aws: Aws, api: Client) -> None:
-    """The link leads to the very bytes, with the type that was found in them, never one that the uploader claimed."""
+    """The link leads to the exact bytes, with the detected media type and never the claimed one."""
     bucket = aws.resources.bucket
     await aws.clients.s3.put_object(Bucket=bucket, Key="a.jpg", Body=picture(1), ContentType="text/html")
     await aws.clients.s3.put_object(Bucket=bucket, Key="b.html", Body=b"<script>", ContentType="text/html")
@@ -170,7 +170,7 @@ async def test_the_image_is_the_upload_and_runs_nothing(aws: Aws, api: Client) -
 
 
 async def test_a_preview_is_a_picture_that_browsers_show(aws: Aws, api: Client) -> None:
-    """A TIFF is shown as JPEG, page by page; what is no picture, or gone, is a problem."""
+    """A TIFF is shown as JPEG, page by page; a file that is missing or not a picture gives 404."""
     bucket = aws.resources.bucket
     await aws.clients.s3.put_object(Bucket=bucket, Key="a.tif", Body=picture(1, kind="TIFF"))
     await aws.clients.s3.put_object(Bucket=bucket, Key="b.txt", Body=b"text")
@@ -185,7 +185,7 @@ async def test_a_preview_is_a_picture_that_browsers_show(aws: Aws, api: Client) 
 
 
 async def test_a_correction_stands_beside_what_was_read(aws: Aws, api: Client) -> None:
-    """The corrected value holds, the model's words stay, the index follows, and taking it back leaves no trace."""
+    """A correction sets the value and the index and keeps the model's reading; withdrawing it restores the record."""
     await put(aws, [record(1)])
     document = record(1).document
     change = {"corrections": {"total": "9.99", "merchant.name": "Bäckerei"}, "revision": 1}
@@ -202,7 +202,7 @@ async def test_a_correction_stands_beside_what_was_read(aws: Aws, api: Client) -
 
 
 async def test_a_change_to_what_is_not_the_newest_is_refused(aws: Aws, api: Client) -> None:
-    """Who corrects a revision that somebody else has changed meanwhile gets a conflict, and changes nothing."""
+    """Correcting an outdated revision gives a conflict and changes nothing."""
     await put(aws, [record(1)])
     url = path(record(1).document, "/corrections")
     statuses = [
@@ -215,7 +215,7 @@ async def test_a_change_to_what_is_not_the_newest_is_refused(aws: Aws, api: Clie
 
 @pytest.mark.not_on("moto", "concurrency")
 async def test_two_people_do_not_overwrite_each_other(aws: Aws, api: Client) -> None:
-    """Of many changes to one revision at a time exactly one is kept."""
+    """Of many simultaneous changes to one revision, exactly one succeeds."""
     await put(aws, [record(1)])
     url = path(record(1).document, "/corrections")
     bodies = [{"corrections": {"total": f"{number}.50"}, "revision": 1} for number in range(8)]
@@ -225,20 +225,20 @@ async def test_two_people_do_not_overwrite_each_other(aws: Aws, api: Client) -> 
 
 
 async def test_an_approval_takes_a_record_out_of_review(aws: Aws, api: Client) -> None:
-    """What a person approves is extracted, with who and when; what has no fields cannot be approved until it has."""
+    """An approved record is `extracted`, with reviewer and time; a record without fields cannot be approved."""
     await put(aws, [record(1, status="needs_review"), record(2, status="failed")])
     found = await said(await api.post(path(record(1).document, "/approval"), json={"by": "Ada", "revision": 1}))
     assert (found["status"], found["reviewed_by"]) == ("extracted", "Ada")
     assert found["reviewed_at"]
     assert (await said(await api.get("/v1/receipts?status=needs_review")))["receipts"] == []
     failed = record(2, status="failed").document
-    assert "nothing" in (await said(await api.post(path(failed, "/approval"), json={}), 409))["detail"].lower()
+    assert "no fields" in (await said(await api.post(path(failed, "/approval"), json={}), 409))["detail"].lower()
     await said(await api.patch(path(failed, "/corrections"), json={"corrections": {"total": "5"}}))
     assert (await said(await api.post(path(failed, "/approval"), json={})))["status"] == "extracted"
 
 
 async def test_a_replay_enqueues_once_by_its_name(aws: Aws, api: Client) -> None:
-    """The same replay sent twice enqueues once, and its progress can be asked for."""
+    """A replay that is sent twice enqueues once, and its progress can be queried."""
     await put(aws, [record(1), record(2, status="failed")])
     ids = [id_of(record(number).document) for number in (1, 2)]
     body = {"ids": ids, "force": True, "replay_id": "monday"}
@@ -258,7 +258,7 @@ async def test_a_replay_enqueues_once_by_its_name(aws: Aws, api: Client) -> None
 
 
 async def test_the_queue_and_the_statistics_are_told(aws: Aws, api: Client) -> None:
-    """Depth comes from the queue, counts and sums from the table."""
+    """The depth comes from the queue, counts and sums come from the table."""
     today = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     await put(aws, [record(number, uploaded_at=today) for number in range(3)])
     for _ in range(2):
@@ -318,7 +318,7 @@ async def test_what_cannot_be_is_a_problem(aws: Aws, api: Client, request_line: 
 async def test_a_wrong_correction_names_its_field(
     aws: Aws, api: Client, corrections: dict[str, Any], field: str
 ) -> None:
-    """What no receipt can say is refused as a model's answer would be."""
+    """Values that a receipt cannot have are refused as they would be from a model."""
     await put(aws, [record(1)])
     problem = await said(
         await api.patch(path(record(1).document, "/corrections"), json={"corrections": corrections}), 422
@@ -327,7 +327,7 @@ async def test_a_wrong_correction_names_its_field(
 
 
 async def test_a_body_that_is_not_what_its_encoding_says_is_refused(aws: Aws, api: Client) -> None:
-    """What cannot be unpacked is the fault of who sent it: 400, for uploads and for JSON."""
+    """A body that cannot be decompressed gives 400, for uploads and for JSON."""
     await put(aws, [record(1)])
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
     for method, where in (("PATCH", path(record(1).document, "/corrections")), ("POST", "/v1/receipts")):
@@ -335,11 +335,11 @@ async def test_a_body_that_is_not_what_its_encoding_says_is_refused(aws: Aws, ap
 
 
 async def test_more_than_a_row_holds_is_refused(aws: Aws, api: Client) -> None:
-    """Corrections that DynamoDB would not take are refused in words, and the record stays as it was."""
+    """Corrections too large for DynamoDB are refused with an explanation, and the record stays unchanged."""
     await put(aws, [record(1)])
     long = [{"description": "x" * 1_900, "amount": "1.00"}] * 500
     answer = await said(await _correct(api, record(1), {"items": long}), 422)
-    assert "more than one record can keep" in answer["detail"]
+    assert "400 KB" in answer["detail"]
     assert (await stored(aws, record(1).document)).revision == 1
 
 
@@ -348,7 +348,7 @@ async def _correct(api: Client, which: Record, corrections: dict[str, Any]) -> A
 
 
 async def test_what_does_not_add_up_is_seen_anew_after_a_correction(aws: Aws, api: Client) -> None:
-    """A right correction takes its mark away, a wrong one brings one, and what the reading lacked stays told."""
+    """A correct correction clears a failed check, a wrong one adds one, and `fields_left_out` stays."""
     left_out = CheckResult(name="fields_left_out", message="Read incompletely: tip.", weight=0.25)
     wrong = record(1, said=receipt(1, total=Decimal(0)), status="needs_review")
     await put(aws, [wrong.checked(today=dt.date(2026, 11, 2)).model_copy(update={"checks": (left_out,)})])
@@ -360,7 +360,7 @@ async def test_what_does_not_add_up_is_seen_anew_after_a_correction(aws: Aws, ap
 
 
 async def test_a_correction_can_make_and_end_a_possible_duplicate(aws: Aws, api: Client) -> None:
-    """A record is marked when it is corrected to the same purchase, and no longer when to another."""
+    """A record corrected to another record's purchase is marked as its duplicate, until it is corrected again."""
     said_by = [receipt(1, total=Decimal(total), receipt_number="R-1") for total in (5, 6)]
     await put(aws, [record(1, said=said_by[0]), record(2, said=said_by[1])])
     for total, other in (("5.00", record(1).document), ("6.50", None)):
@@ -373,7 +373,7 @@ async def test_a_correction_can_make_and_end_a_possible_duplicate(aws: Aws, api:
 
 
 async def test_a_record_without_a_receipt_has_its_shape_too(aws: Aws, api: Client) -> None:
-    """Programs find the same fields in every record: lists are empty, parts have no values."""
+    """Every record has the same fields: lists may be empty, and parts may be null."""
     await put(aws, [record(1, status="rejected")])
     answer = await said(await api.get(path(record(1).document)))
     assert (answer["receipt"], answer["items"], answer["taxes"]) == (None, [], [])
@@ -381,27 +381,27 @@ async def test_a_record_without_a_receipt_has_its_shape_too(aws: Aws, api: Clien
 
 
 async def test_the_console_is_found_without_its_slash(api: Client) -> None:
-    """/ and /console lead to the console."""
+    """/ and /console redirect to the console."""
     for where in ("/", "/console"):
         answer = await api.get(where, allow_redirects=False)
         assert (answer.status, answer.headers["Location"]) == (302, "/console/")
 
 
 async def test_the_document_asks_for_a_token_only_where_one_is_needed(aws: Aws, api: Client) -> None:
-    """What is served without a token says so."""
+    """Without a token, the OpenAPI document declares no security."""
     assert (await said(await api.get("/v1/openapi.json")))["security"] == []
     async with serving(aws, api_token=SecretStr(TOKEN)) as guarded:
         assert (await said(await guarded.get("/v1/openapi.json")))["security"] == [{"token": []}]
 
 
 async def test_a_body_of_another_type_is_refused(aws: Aws, api: Client) -> None:
-    """A form of a foreign page cannot be taken for JSON."""
+    """A form submission is not accepted as JSON."""
     answer = await api.post("/v1/replays", data=b'{"ids":["AAAA"]}', headers={"Content-Type": "text/plain"})
     await said(answer, 415)
 
 
 async def test_with_a_token_nothing_goes_without(aws: Aws) -> None:
-    """Only the right token, as a bearer, lets anything through; the page itself and the document need none."""
+    """Only the right bearer token gives access; the page and the OpenAPI document need none."""
     async with serving(aws, api_token=SecretStr(TOKEN)) as api:
         for given in (
             None,
@@ -438,13 +438,13 @@ async def test_with_a_token_nothing_goes_without(aws: Aws) -> None:
 async def test_without_a_token_only_this_machine_s_own_pages_are_served(
     aws: Aws, api: Client, headers: dict[str, str], status: int
 ) -> None:
-    """A page from elsewhere changes nothing, and a name that is pointed at loopback gets nothing."""
+    """Pages of other origins cannot change anything, and DNS rebinding gives no access."""
     answer = await api.post("/v1/replays", json={"ids": ["cmVjZWlwdHMvbm8"]}, headers=headers)
     await said(answer, status)
 
 
 async def test_every_answer_has_the_headers_that_protect_a_browser(aws: Aws, api: Client) -> None:
-    """Nothing is sniffed, framed, cached or shared with other origins, and the console runs no inline script."""
+    """Headers forbid sniffing, framing, caching and sharing with other origins; the console runs no inline script."""
     for url in ("/v1/queue", "/v1/none", "/console/", "/console/app.js", "/console/none.js"):
         answer = await api.get(url)
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -464,7 +464,7 @@ async def test_every_answer_has_the_headers_that_protect_a_browser(aws: Aws, api
 
 
 async def test_a_hostile_receipt_is_json_like_any_other(aws: Aws, api: Client) -> None:
-    """Markup, quotes, control characters and direction marks come out as the very text that went in."""
+    """Markup, quotes, control characters and direction marks are returned as the same text."""
     hostile = '</script><img src=x onerror=alert(1)>"\\\x1b[2J\u202e\u2028.'
     await put(aws, [record(1, said=receipt(1, merchant=Merchant(name=hostile), receipt_number=hostile))])
     answer = await api.get(path(record(1).document))

@@ -1,4 +1,4 @@
-"""Direct calls do what botocore's do, for who makes them and for who answers them."""
+"""Direct calls behave like botocore's, for callers and for AWS."""
 
 import asyncio
 import contextlib
@@ -36,14 +36,14 @@ USUAL = {"RequestId", "HTTPHeaders", "RetryAttempts", "MaxAttemptsReached", "Hos
 
 @pytest.fixture
 async def plain(aws: Aws) -> AsyncIterator[Clients]:
-    """The same AWS as `aws`, every call by botocore."""
+    """The same AWS as `aws`, with every call through botocore."""
     async with clients(aws.settings.model_copy(update={"direct_calls": False})) as opened:
         yield opened
 
 
 @pytest.fixture
 def signed_environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Let AWS be at an address, with the key `one`."""
+    """Return a function that sets the environment: AWS at an address, with the access key `one`."""
 
     def point(url: str, **more: str) -> None:
         for name in [name for name in os.environ if name not in local_stack.isolated(os.environ, also=("RECEIPTS_",))]:
@@ -62,13 +62,13 @@ ONE = ReadOnlyCredentials("one", "secret one", None, None)
 
 
 def _said(reply: Any) -> Any:
-    """Return `reply` without what differs from call to call."""
+    """Return `reply` without the fields that differ from call to call."""
     about = {name: value for name, value in reply.pop("ResponseMetadata").items() if name not in USUAL}
     return reply | {"ResponseMetadata": about}
 
 
 async def _outcome(call: Awaitable[Any]) -> Any:
-    """Return the reply to `call`, or what kind of error it is and all that the error says."""
+    """Return the reply to `call`, or the type and contents of its error."""
     try:
         return _said(dict(await call))
     except ClientError as error:
@@ -76,7 +76,7 @@ async def _outcome(call: Awaitable[Any]) -> Any:
 
 
 async def test_rows_are_written_and_read_as_by_botocore(aws: Aws, plain: Clients) -> None:
-    """Replies and refusals are the same, the row that a failed condition shows among them."""
+    """Replies and errors are equal, including the row that a failed condition returns."""
     table = aws.resources.table
     key: dict[str, Any] = {"document": {"S": "a/ü 🧾"}}
     row: dict[str, Any] = key | {"n": {"N": "1.20"}, "l": {"L": [{"NULL": True}, {"BOOL": False}]}}
@@ -113,7 +113,7 @@ async def test_rows_are_written_and_read_as_by_botocore(aws: Aws, plain: Clients
 
 @pytest.mark.parametrize("key", KEYS)
 async def test_objects_are_fetched_as_by_botocore(aws: Aws, plain: Clients, key: str) -> None:
-    """Whatever their key has, with and without a version; so is what is not there."""
+    """Objects with any key, with and without a version, and missing objects give equal results."""
     bucket = aws.resources.bucket
     put = await plain.s3.put_object(Bucket=bucket, Key=key, Body=b"x" * 100_000, Metadata={"a": "b"})
     for more in ({}, {"VersionId": put["VersionId"]}, {"Range": "bytes=0-9"}):
@@ -129,7 +129,7 @@ async def test_objects_are_fetched_as_by_botocore(aws: Aws, plain: Clients, key:
 
 
 async def test_messages_come_and_go_as_by_botocore(aws: Aws, plain: Clients) -> None:
-    """Receives, deletes and extensions of a batch, entries that fail, and a queue that is not there."""
+    """Batch receives, deletes and extensions, failed entries and a missing queue give equal results."""
     url = aws.resources.queue_url
     missing = url + "x"
     while (await aws.clients.sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1)).get("Messages"):
@@ -159,7 +159,7 @@ async def test_messages_come_and_go_as_by_botocore(aws: Aws, plain: Clients) -> 
 
 @pytest.mark.parametrize("fault", [None, "throttle", "ModelError", "ServiceUnavailable"])
 async def test_endpoints_are_invoked_as_by_botocore(aws: Aws, endpoint: FakeEndpoint, fault: str | None) -> None:
-    """The answer, or the error with what it says about the container, is the same; so is a body to be streamed."""
+    """Answers and errors are equal, including the container's status and bodies that are streams."""
     endpoint.fault = lambda: fault
     for body in (b"x" * 1000, io.BytesIO(b"x" * 1000)):
         seen = []
@@ -177,7 +177,7 @@ async def test_endpoints_are_invoked_as_by_botocore(aws: Aws, endpoint: FakeEndp
 
 
 async def test_a_large_body_is_sent_directly_too(signed_environment: Callable[..., None]) -> None:
-    """It is whole, signed and of a known length; and that the first was large keeps no other from being direct."""
+    """A large body is complete, signed and has a Content-Length, and later small bodies are sent directly too."""
     bodies: list[bytes] = []
 
     async def answer(_: web.Request, body: bytes) -> web.StreamResponse:
@@ -195,11 +195,11 @@ async def test_a_large_body_is_sent_directly_too(signed_environment: Callable[..
         assert bodies == sent
         for request, body in zip(server.requests, sent, strict=True):
             assert request.headers["Content-Length"] == str(len(body))
-            assert "amz-sdk-request" not in request.headers  # botocore says it, a direct call does not
+            assert "amz-sdk-request" not in request.headers  # only botocore sends it
 
 
 async def test_signatures_are_right(signed_environment: Callable[..., None]) -> None:
-    """An AWS that looks at signatures takes every direct call, and none of botocore's was needed for it."""
+    """A server that verifies signatures accepts every direct call, without any call by botocore."""
     async with SignedAws({"one": ONE}).serve() as server:
         signed_environment(server.url)
         async with clients(Settings()) as opened:
@@ -217,7 +217,7 @@ async def test_signatures_are_right(signed_environment: Callable[..., None]) -> 
 
 @asynccontextmanager
 async def _dynamodb(refreshed: Callable[[], Awaitable[dict[str, str]]]) -> AsyncIterator[DirectJson]:
-    """Give a direct client whose credentials are those of a task's role: they end, and are asked for anew."""
+    """Yield a direct client with credentials like those of a task role, which expire and are refreshed."""
     first = await refreshed()
     credentials = AioRefreshableCredentials(
         first["access_key"],
@@ -234,7 +234,7 @@ async def _dynamodb(refreshed: Callable[[], Awaitable[dict[str, str]]]) -> Async
 
 
 async def test_credentials_that_end_are_replaced(signed_environment: Callable[..., None]) -> None:
-    """A role's new key and token sign the calls that follow, made by the same template."""
+    """After a refresh, calls from the same template are signed with the new key and token."""
     asked = 0
 
     async def refreshed() -> dict[str, str]:
@@ -257,7 +257,7 @@ async def test_credentials_that_end_are_replaced(signed_environment: Callable[..
 
 
 async def test_what_is_signed_otherwise_is_left_to_botocore(aws: Aws, endpoint: FakeEndpoint) -> None:
-    """Where our signature is not botocore's, here because it makes none, the calls are botocore's."""
+    """If our signature differs from botocore's (here it sends none), the calls go through botocore."""
     opened = session()
     unsigned = config(timeout_s=5, connections=4, signature_version=UNSIGNED)
     async with opened.client("sagemaker-runtime", config=unsigned) as client:
@@ -270,7 +270,7 @@ async def test_what_is_signed_otherwise_is_left_to_botocore(aws: Aws, endpoint: 
 
 
 async def test_a_bucket_in_another_region_is_found(signed_environment: Callable[..., None]) -> None:
-    """S3's redirect is botocore's to follow; what it found out holds for the calls that follow."""
+    """botocore follows S3's redirect, and later calls go directly to the region that it found."""
     regions: list[str] = []
 
     async def answer(request: web.Request, _: bytes) -> web.StreamResponse:
@@ -306,7 +306,7 @@ async def test_a_bucket_in_another_region_is_found(signed_environment: Callable[
 async def test_faults_are_classified_as_botocores(
     signed_environment: Callable[..., None], status: int, body: str, kind: type[Exception], reason: str
 ) -> None:
-    """What the retries go by is what it would be by botocore."""
+    """Faults of direct calls are classified like those of botocore."""
 
     async def answer(_: web.Request, __: bytes) -> web.StreamResponse:
         return web.Response(status=status, text=body)
@@ -323,7 +323,7 @@ async def test_faults_are_classified_as_botocores(
 
 @pytest.mark.parametrize(("status", "body"), [(200, ""), (200, "[]"), (202, "{}"), (204, "")])
 async def test_an_odd_success_stores_nothing(signed_environment: Callable[..., None], status: int, body: str) -> None:
-    """Only DynamoDB's own answer says that a row is written; anything else is waited for."""
+    """Only a valid answer of DynamoDB confirms a write; anything else is a fault."""
 
     async def answer(_: web.Request, __: bytes) -> web.StreamResponse:
         return web.Response(status=status, text=body)
@@ -339,7 +339,7 @@ async def test_an_odd_success_stores_nothing(signed_environment: Callable[..., N
 
 
 async def test_an_object_without_sense_in_its_headers_is_fetched(signed_environment: Callable[..., None]) -> None:
-    """A date that is none is left out; cookies that somebody sets are not sent back."""
+    """An invalid date is left out, and cookies are not sent back."""
 
     async def answer(_: web.Request, __: bytes) -> web.StreamResponse:
         return web.Response(body=b"picture", headers={"Last-Modified": "yesterday", "Set-Cookie": "a=b"})
@@ -356,7 +356,7 @@ async def test_an_object_without_sense_in_its_headers_is_fetched(signed_environm
 
 
 async def test_an_answer_that_does_not_come_is_a_time_out(signed_environment: Callable[..., None]) -> None:
-    """The client's own time-outs hold, and count as such; a connection that is cut or refused counts as one."""
+    """The client's time-outs apply and count as time-outs; a cut or refused connection counts as a connection fault."""
 
     async def silent(_: web.Request, __: bytes) -> web.StreamResponse:
         await asyncio.sleep(30)
@@ -387,7 +387,7 @@ async def test_an_answer_that_does_not_come_is_a_time_out(signed_environment: Ca
 async def test_an_answer_that_never_ends_is_a_time_out(
     signed_environment: Callable[..., None], *, direct: bool
 ) -> None:
-    """A byte now and then does not keep a call alive: the whole answer has to come within the time-out."""
+    """A slow trickle of bytes does not extend a call: the whole answer must arrive within the time-out."""
 
     async def trickle(request: web.Request, _: bytes) -> web.StreamResponse:
         reply = web.StreamResponse(headers={"Content-Length": "1000"})
@@ -423,7 +423,7 @@ async def test_an_answer_that_never_ends_is_a_time_out(
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[1]", b'"down"', b"<html>", b"\xff\xfe", b"[" * 100_000], ids=repr)
 async def test_what_is_no_answer_of_aws_is_an_outage(signed_environment: Callable[..., None], body: bytes) -> None:
-    """A proxy that answers in AWS's stead, with whatever it says, is waited for; it is no fault of a receipt's."""
+    """Any answer of a proxy in place of AWS counts as an outage, not as a fault of the receipt."""
 
     async def answer(_: web.Request, __: bytes) -> web.StreamResponse:
         return web.Response(status=status, body=body)
@@ -441,15 +441,15 @@ async def test_what_is_no_answer_of_aws_is_an_outage(signed_environment: Callabl
             for status in (200, 502, 503):
                 for name, call in calls.items():
                     if status == 200 and (name in {"s3", "sagemaker"} or not body):
-                        continue  # for them any bytes are an answer
-                    with pytest.raises(Exception) as caught:  # noqa: PT011 # whichever: what it counts as is looked at
+                        continue  # for these, any bytes are a valid answer
+                    with pytest.raises(Exception) as caught:  # noqa: PT011 # any error: its classification is checked
                         await call()
                     kinds.append(type(classify(name, caught.value)))
     assert set(kinds) == {DependencyFault}
 
 
 async def test_a_body_that_breaks_off_is_no_object(signed_environment: Callable[..., None]) -> None:
-    """Fewer bytes than the reply announced are a fault of the connection, never a shorter picture."""
+    """Fewer bytes than announced are a connection fault, never a shorter picture."""
 
     async def short(request: web.Request, _: bytes) -> web.StreamResponse:
         assert request.transport is not None

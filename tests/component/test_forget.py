@@ -1,4 +1,4 @@
-"""What `receipts forget` deletes, and what it leaves alone."""
+"""What `receipts forget` deletes, and what it keeps."""
 
 import hashlib
 import json
@@ -17,12 +17,12 @@ from worker.results.forget import Forgetter, Traces
 
 @pytest.fixture
 def forgetter(aws: Aws) -> Forgetter:
-    """Forgets in the test's own bucket and table."""
+    """A `Forgetter` of the test's bucket and table."""
     return Forgetter(aws.clients.s3, aws.clients.dynamodb, aws.resources.table)
 
 
 async def upload(aws: Aws, key: str, body: bytes, *, overflow: str | None = None) -> str:
-    """Leave what the worker leaves of an upload: the object, its record, and the answer to its bytes."""
+    """Store what the worker stores for an upload: the object, its record and its content row."""
     document = f"{aws.resources.bucket}/{key}"
     sha256 = hashlib.sha256(body).hexdigest()
     await aws.clients.s3.put_object(Bucket=aws.resources.bucket, Key=key, Body=body)
@@ -49,7 +49,7 @@ async def versions(aws: Aws) -> list[str]:
 
 
 async def test_nothing_of_a_forgotten_document_is_left(aws: Aws, forgetter: Forgetter) -> None:
-    """Expect every version, both rows and the object of a large receipt gone, though it was deleted and came anew."""
+    """Every version, both rows and the object of a large receipt are deleted, even after a delete and a new upload."""
     await upload(aws, "a.jpg", b"first")
     await aws.clients.s3.delete_object(Bucket=aws.resources.bucket, Key="a.jpg")
     document = await upload(aws, "a.jpg", b"second", overflow="_receipts/receipts/large.json")
@@ -61,7 +61,7 @@ async def test_nothing_of_a_forgotten_document_is_left(aws: Aws, forgetter: Forg
 
 
 async def test_looking_deletes_nothing(aws: Aws, forgetter: Forgetter) -> None:
-    """Expect everything to be there after a look."""
+    """A look deletes nothing."""
     document = await upload(aws, "a.jpg", b"bytes")
     await forgetter.look(document)
     assert len(await rows(aws)) == 2
@@ -69,7 +69,7 @@ async def test_looking_deletes_nothing(aws: Aws, forgetter: Forgetter) -> None:
 
 
 async def test_a_longer_key_is_left_alone(aws: Aws, forgetter: Forgetter) -> None:
-    """Expect a.jpg.jpg to stay when a.jpg is forgotten."""
+    """Forgetting a.jpg keeps a.jpg.jpg."""
     document = await upload(aws, "a.jpg", b"one")
     other = await upload(aws, "a.jpg.jpg", b"other")
     await forgetter.forget(document)
@@ -78,7 +78,7 @@ async def test_a_longer_key_is_left_alone(aws: Aws, forgetter: Forgetter) -> Non
 
 
 async def test_an_answer_that_another_document_needs_stays(aws: Aws, forgetter: Forgetter) -> None:
-    """Expect the answer to shared bytes to go with the last document that has them."""
+    """The answer for a shared content is deleted with the last document that has this content."""
     first, second = await upload(aws, "a.jpg", b"same"), await upload(aws, "b.jpg", b"same")
     assert (await forgetter.forget(first)).answers == 0
     assert len(await rows(aws)) == 2
@@ -87,7 +87,7 @@ async def test_an_answer_that_another_document_needs_stays(aws: Aws, forgetter: 
 
 
 async def test_a_scan_finds_the_answer_to_a_version_that_is_gone(aws: Aws, forgetter: Forgetter) -> None:
-    """Expect the answer to bytes that nobody has any more only when the whole table is read for it."""
+    """The answer for a content that no version has any more is only found by a scan."""
     await upload(aws, "a.jpg", b"long ago")
     reply: Any = await aws.clients.s3.list_object_versions(Bucket=aws.resources.bucket)
     for version in reply["Versions"]:
@@ -99,7 +99,7 @@ async def test_a_scan_finds_the_answer_to_a_version_that_is_gone(aws: Aws, forge
 
 
 async def test_the_answer_behind_the_history_goes_too(aws: Aws, forgetter: Forgetter) -> None:
-    """Expect the answer to earlier bytes gone that only the record's history still knows."""
+    """The answer for an earlier content is deleted if only the record's history names that content."""
     document = await upload(aws, "a.jpg", b"now")
     item = {"document": f"{CONTENT_PREFIX}{'0' * 64}", "answer": "{}"}
     await aws.clients.dynamodb.put_item(TableName=aws.resources.table, Item=to_attributes(item))
@@ -110,7 +110,7 @@ async def test_the_answer_behind_the_history_goes_too(aws: Aws, forgetter: Forge
 
 
 async def test_a_prefix_names_deleted_uploads_too(aws: Aws, forgetter: Forgetter) -> None:
-    """Expect the documents under a prefix, those with nothing but old versions among them, and no others."""
+    """A prefix selects exactly its documents, including those with old versions only."""
     kept = await upload(aws, "customers/1/a.jpg", b"a")
     gone = await upload(aws, "customers/1/b.jpg", b"b")
     await upload(aws, "customers/10/c.jpg", b"c")
@@ -120,7 +120,7 @@ async def test_a_prefix_names_deleted_uploads_too(aws: Aws, forgetter: Forgetter
 
 @pytest.mark.parametrize("form", ["{key}", "{bucket}/{key}", "s3://{bucket}/{key}"])
 async def test_a_document_is_named_as_show_takes_it(aws: Aws, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Expect a key of the bucket that is set to be enough, though its first part could be a bucket's name."""
+    """A key of the configured bucket is enough, even if its first part could be a bucket's name."""
     monkeypatch.setenv("RECEIPTS_TABLE", aws.resources.table)
     monkeypatch.setenv("RECEIPTS_BUCKET", aws.resources.bucket)
     document = await upload(aws, "inbox/a.jpg", b"one")
@@ -131,7 +131,7 @@ async def test_a_document_is_named_as_show_takes_it(aws: Aws, form: str, monkeyp
 
 
 async def test_a_name_that_means_two_documents_deletes_none(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Expect a refusal that names both, since what is forgotten is gone for good."""
+    """An ambiguous name is refused, naming both documents, because deletion is permanent."""
     bucket = aws.resources.bucket
     monkeypatch.setenv("RECEIPTS_TABLE", aws.resources.table)
     monkeypatch.setenv("RECEIPTS_BUCKET", bucket)

@@ -1,4 +1,4 @@
-"""The OpenAPI document tells the truth: what it allows works, and every answer has the shape that it says."""
+"""The OpenAPI document is correct: requests that it allows work, and every answer matches its schema."""
 
 import asyncio
 from typing import Any
@@ -29,7 +29,7 @@ CHECKS = (
     unsupported_method,
 )
 LONGEST = 8_000
-"""A longer line is refused by the HTTP server before the API sees it."""
+"""The HTTP server refuses a longer request line before the API sees it."""
 OPERATIONS = [
     (path, method) for path, item in openapi.document()["paths"].items() for method in item if method != "parameters"
 ]
@@ -39,7 +39,7 @@ OPERATIONS = [
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 @pytest.mark.parametrize(("path", "method"), OPERATIONS, ids=[f"{method} {path}" for path, method in OPERATIONS])
 async def test_what_the_document_says_holds(aws: Aws, path: str, method: str, mode: GenerationMode) -> None:
-    """Made-up requests, as the document allows and as it does not, are answered as the document says."""
+    """Generated requests, valid and invalid, are answered as documented."""
     await put(aws, [record(1), record(2, status="needs_review"), record(3, status="failed")])
     async with serving(aws) as client:
         url = str(client.make_url("/v1"))

@@ -1,4 +1,4 @@
-"""The lines that docs/results-table.md prints work as printed."""
+"""The commands in docs/results-table.md work as printed."""
 
 import hashlib
 import json
@@ -43,7 +43,7 @@ def arguments(line: str) -> tuple[str, dict[str, Any]]:
 
 
 def samples() -> Iterator[Record]:
-    """Give the records of the samples as `make run` stores them, read without a fault."""
+    """Return the records of the samples as `make run` stores them, with perfect readings."""
     for number, file in enumerate(sample_files()):
         yield record(
             number,
@@ -55,7 +55,7 @@ def samples() -> Iterator[Record]:
 
 @pytest.mark.parametrize("line", LINES, ids=[line.split()[2] + str(at) for at, line in enumerate(LINES)])
 async def test_each_line_gives_what_it_says(aws: Aws, line: str) -> None:
-    """Run as printed, on a table of this name that has the samples, each line finds at least one of them."""
+    """Each printed command finds at least one record in a table with the samples."""
     if aws.emulator.name == "moto" and '"."by_' in line:
         pytest.skip(DIFFERENCES["moto", "partiql_index"])
     table = aws.resources.table
@@ -68,6 +68,6 @@ async def test_each_line_gives_what_it_says(aws: Aws, line: str) -> None:
 
 
 def test_the_document_names_every_attribute_and_index() -> None:
-    """Nothing of a record, and no index, is left out of the document."""
+    """The document describes every attribute of a record and every index."""
     for name in {*Record.model_fields, *LISTED, *(index.name for index in TableSpec().indexes)}:
         assert f"`{name}`" in TEXT, name

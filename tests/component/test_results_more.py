@@ -33,7 +33,7 @@ async def receipts(aws: Aws, monkeypatch: pytest.MonkeyPatch, *arguments: str) -
 
 
 async def test_statistics_count_and_sum(aws: Aws) -> None:
-    """Each status, day, reason and merchant is counted; sums are exact and over extracted records alone."""
+    """Statuses, days, reasons and merchants are counted; sums are exact and include only extracted records."""
     await put(
         aws,
         [
@@ -58,7 +58,7 @@ async def test_statistics_count_and_sum(aws: Aws) -> None:
 
 
 async def test_a_second_picture_of_a_purchase_is_found_by_one_query(aws: Aws) -> None:
-    """Another picture of the same purchase, or the same bytes without any field, names the first upload."""
+    """Another picture of the same purchase, or the same bytes without fields, is marked as a duplicate of the first."""
     duplicates = Duplicates(aws.clients.dynamodb, aws.resources.table)
     bare = receipt(1, merchant=Merchant(), purchase_date=None)
     await put(aws, [record(1), record(2), record(3, said=bare)])
@@ -69,7 +69,7 @@ async def test_a_second_picture_of_a_purchase_is_found_by_one_query(aws: Aws) ->
 
 
 async def test_every_record_is_exported_once_and_nothing_else(aws: Aws) -> None:
-    """A scan gives all records, a selection those that fit, whole and in any order; other rows are left out."""
+    """A scan yields all records and a selection those that match, without other kinds of rows."""
     made = [record(number) for number in range(120)]
     await put(aws, [*made, record(200, status="failed")])
     row: Any = {"document": {"S": "replay:one"}, "sent": {"N": "0"}}
@@ -83,7 +83,7 @@ async def test_every_record_is_exported_once_and_nothing_else(aws: Aws) -> None:
 
 @pytest.mark.not_on("moto", "counts")
 async def test_the_commands_say_what_the_table_says(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """list, show, stats, export and diff run as printed, and no text of a receipt steers the terminal."""
+    """list, show, stats, export and diff work, and no text of a receipt controls the terminal."""
     hostile = "\x1b]0;owned\x07\x9b2J=HYPERLINK(1)[red]\u202e"
     before = receipt(1, total=Decimal("1.50"))
     history = ({"revision": 1, "stored_at": "2026-11-01T08:00:00.000Z", "receipt": before.model_dump(mode="json")},)
@@ -107,7 +107,7 @@ async def test_the_commands_say_what_the_table_says(aws: Aws, tmp_path: Path, mo
 
 
 async def test_a_day_is_the_last_of_its_month_too(aws: Aws) -> None:
-    """A record bought on the last day of a month is found by a range that ends there."""
+    """A range that ends on the last day of a month includes that day."""
     await put(aws, [record(1, said=receipt(1, purchase_date=dt.date(2026, 10, 31)))])
     results = Results(aws.clients.dynamodb, aws.resources.table)
     selection = Selection(purchased_from=dt.date(2026, 10, 31), purchased_to=dt.date(2026, 10, 31))
@@ -115,7 +115,7 @@ async def test_a_day_is_the_last_of_its_month_too(aws: Aws) -> None:
 
 
 async def test_a_replay_takes_keys_as_people_name_them(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key alone, one with its bucket and a link of S3 are one upload; what is nowhere is named."""
+    """A key, bucket/key and an s3:// link name the same upload; a missing upload is named in the error."""
     bucket = aws.resources.bucket
     await put(aws, [record(1, bucket=bucket)])
     names = ("in/000001.jpg", f"{bucket}/in/000001.jpg", f"s3://{bucket}/in/000001.jpg")

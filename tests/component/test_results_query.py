@@ -1,4 +1,4 @@
-"""The results table is read by whichever index answers: completely, in order, and without reading it all."""
+"""Queries use the index that answers them: complete, ordered, and without reading the whole table."""
 
 import datetime as dt
 import random
@@ -14,7 +14,8 @@ from worker.receipts.document import timestamp
 from worker.receipts.receipt import Merchant
 from worker.receipts.record import Record
 from worker.results.attributes import to_attributes
-from worker.results.query import PARTITIONS_A_PAGE, READS_AN_ITEM, Page, Results, Row
+from worker.results.paging import PARTITIONS_PER_PAGE, READS_PER_ROW
+from worker.results.query import Page, Results, Row
 from worker.results.selection import BadQuery, Selection
 
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
@@ -22,7 +23,7 @@ MERCHANTS = ("Café Müller", "ALDI", "<script>", "東京ストア")
 
 
 def sample(count: int, *, same_moment: bool = False) -> list[Record]:
-    """Return records of every status, merchant and day; many share a time of upload where `same_moment`."""
+    """Return records of every status, merchant and day. With `same_moment`, many share one upload time."""
     chance = random.Random(5)
     made = []
     for number in range(count):
@@ -38,7 +39,7 @@ def sample(count: int, *, same_moment: bool = False) -> list[Record]:
 
 
 async def pages(results: Results, selection: Selection, *, limit: int, thorough: bool = False) -> list[Page]:
-    """Return all pages of a selection, asserting that the list ends."""
+    """Return all pages of a selection, and check that the list ends."""
     got = [await results.page(selection, limit=limit, thorough=thorough)]
     while got[-1].cursor:
         got.append(await results.page(selection, limit=limit, cursor=got[-1].cursor, thorough=thorough))
@@ -53,7 +54,7 @@ def documents(got: list[Page]) -> list[str]:
 @pytest.mark.parametrize("same_moment", [False, True], ids=["spread", "same moment"])
 @pytest.mark.parametrize("limit", [3, 50])
 async def test_pages_give_every_record_once_and_newest_first(aws: Aws, limit: int, same_moment: bool) -> None:
-    """Whatever a page's size and however many uploads share a moment, nothing is left out, doubled or out of order."""
+    """For any page size and any number of equal upload times, no row is missing, repeated or out of order."""
     made = sample(40 + limit, same_moment=same_moment)
     await put(aws, made)
     got = await pages(Results(aws.clients.dynamodb, aws.resources.table), Selection(), limit=limit)
@@ -126,7 +127,7 @@ CASES: dict[str, tuple[Selection, Callable[[Record], bool], str]] = {
 
 @pytest.mark.parametrize("case", CASES)
 async def test_every_filter_gives_what_it_says(aws: Aws, case: str) -> None:
-    """Pages, thorough pages and a walk of one selection all give exactly the records that fit."""
+    """Pages, thorough pages and a walk of one selection all return exactly the matching records."""
     made = sample(60)
     await put(aws, made)
     selection, fits, index = CASES[case]
@@ -144,7 +145,7 @@ async def test_every_filter_gives_what_it_says(aws: Aws, case: str) -> None:
 
 @pytest.mark.not_on("moto", "counts")
 async def test_a_page_that_an_index_answers_reads_little(aws: Aws) -> None:
-    """Where an index answers, fewer than ten records are read for each one shown, on every page."""
+    """If an index answers, every page reads fewer than ten records per row shown."""
     await put(aws, sample(160))
     results = Results(aws.clients.dynamodb, aws.resources.table, clock=lambda: NOW)
     for selection in (
@@ -154,25 +155,25 @@ async def test_a_page_that_an_index_answers_reads_little(aws: Aws) -> None:
         Selection(purchased_from=dt.date(2026, 10, 1)),
     ):
         for page in await pages(results, selection, limit=40):
-            assert page.read < READS_AN_ITEM * max(1, len(page.rows))
+            assert page.read < READS_PER_ROW * max(1, len(page.rows))
 
 
 @pytest.mark.not_on("moto", "counts")
 async def test_a_page_that_must_filter_reads_no_more_than_its_share(aws: Aws) -> None:
-    """A filter that hardly anything passes ends a page early, with a cursor, and not the budget of reads."""
+    """If few records pass a filter, the page ends early with a cursor, within its read budget."""
     await put(aws, sample(160))
     page = await Results(aws.clients.dynamodb, aws.resources.table).page(
         Selection(total_from=Decimal(10_000)), limit=10
     )
     assert page.rows == ()
     assert page.cursor
-    assert 0 < page.read <= READS_AN_ITEM * 10
+    assert 0 < page.read <= READS_PER_ROW * 10
 
 
 async def test_a_range_of_all_times_is_looked_through_a_little_at_a_time(
     aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A page of a range without sensible ends asks some dozen times, and all pages together give every record once."""
+    """A page of a very wide range makes a few dozen calls, and all pages together contain every record once."""
     made = sample(30)
     await put(aws, made)
     asked, query = 0, aws.clients.dynamodb.query
@@ -186,14 +187,14 @@ async def test_a_range_of_all_times_is_looked_through_a_little_at_a_time(
     results = Results(aws.clients.dynamodb, aws.resources.table)
     always = Selection(purchased_from=dt.date.min, purchased_to=dt.date.max)
     await results.page(always, limit=50)
-    assert asked <= PARTITIONS_A_PAGE
+    assert asked <= PARTITIONS_PER_PAGE
     got = await pages(results, always, limit=50)
     dated = [one.document for one in made if one.receipt and one.receipt.purchase_date]
     assert sorted(documents(got)) == sorted(dated)
 
 
 async def test_rows_of_contents_are_no_records(aws: Aws) -> None:
-    """What the table keeps beside records is never listed, nor found by its key."""
+    """Rows that are not records are never listed or found by key."""
     row = {"document": "sha256:" + "0" * 64, "receipt": {"total": "1.00"}}
     await aws.clients.dynamodb.put_item(TableName=aws.resources.table, Item=to_attributes(row))
     results = Results(aws.clients.dynamodb, aws.resources.table)
@@ -203,7 +204,7 @@ async def test_rows_of_contents_are_no_records(aws: Aws) -> None:
 
 
 async def test_a_record_comes_back_as_it_was_written(aws: Aws) -> None:
-    """One record or many at a time: each is what was stored, and what is not there is left out."""
+    """Reading one or many records returns them as stored, and leaves out missing ones."""
     made = sample(110)
     await put(aws, made)
     results = Results(aws.clients.dynamodb, aws.resources.table)
@@ -218,7 +219,7 @@ async def test_a_record_comes_back_as_it_was_written(aws: Aws) -> None:
     ["", "x", "W10", "WzEsMiwzXQ", "bnVsbA", "é", "=" * 9, "e" * 5_000],
 )
 async def test_a_damaged_cursor_is_refused(aws: Aws, cursor: str) -> None:
-    """A cursor that is none is a question without an answer, never an error of the table."""
+    """An invalid cursor gives `BadQuery`, never an error of the table."""
     results = Results(aws.clients.dynamodb, aws.resources.table)
     if cursor == "":
         assert (await results.page(Selection(), limit=5, cursor=cursor)).rows == ()
@@ -228,7 +229,7 @@ async def test_a_damaged_cursor_is_refused(aws: Aws, cursor: str) -> None:
 
 
 async def test_a_cursor_belongs_to_its_filters(aws: Aws) -> None:
-    """A cursor with other filters is refused instead of giving a wrong page."""
+    """A cursor is refused together with other filters."""
     await put(aws, sample(60))
     results = Results(aws.clients.dynamodb, aws.resources.table)
     page = await results.page(Selection(), limit=5)

@@ -1,4 +1,4 @@
-"""A replay enqueues each upload once: whole, interrupted, cut off, run by two at a time, or refused by SQS."""
+"""A replay enqueues each upload once, even if it is interrupted, killed, run twice at a time, or refused by SQS."""
 
 import asyncio
 import datetime as dt
@@ -18,7 +18,7 @@ import pytest
 from tests.component.emulators import Aws
 from tests.component.records import put, record
 from worker.errors import ReceiptsError
-from worker.messages.parse import parse, replay_body
+from worker.messages.parse import parse
 from worker.receipts.document import Upload
 from worker.replay.dead_letters import DeadLetterFilter, DeadLetters, ReplayCommand
 from worker.replay.manifest import LEASE_S, Manifest, ReplayBusy
@@ -40,10 +40,10 @@ FAST = Pace(per_s=5_000)
 
 
 class Clock:
-    """A clock that moves when somebody sleeps."""
+    """A clock that advances only by `sleep`."""
 
     def __init__(self) -> None:
-        self.now = time.time()  # rows that expired long ago would be deleted
+        self.now = time.time()  # the emulator would delete rows that expired long ago
 
     def __call__(self) -> float:
         return self.now
@@ -54,7 +54,7 @@ class Clock:
 
 
 class Tampered:
-    """The real SQS client, with something done before or after some of its sends."""
+    """The real SQS client with hooks before and after each batch send."""
 
     def __init__(
         self, sqs: Any, *, before: Callable[[int], object] = bool, after: Callable[[int], object] = bool
@@ -79,14 +79,13 @@ def replayer(aws: Aws, clock: Clock, sqs: Any = None) -> Replayer:
         queue_url=aws.resources.queue_url,
         results=results,
         manifest=Manifest(aws.clients.dynamodb, aws.resources.table, clock=clock),
-        encode=replay_body,
         sleep=clock.sleep,
         clock=clock,
     )
 
 
 async def frozen(aws: Aws, clock: Clock, replay_id: str, count: int, *, force: bool = False) -> None:
-    """Write down a replay of `count` uploads."""
+    """Store the manifest of a replay of `count` uploads."""
 
     async def uploads() -> AsyncIterator[Upload]:
         for number in range(count):
@@ -97,7 +96,7 @@ async def frozen(aws: Aws, clock: Clock, replay_id: str, count: int, *, force: b
 
 
 async def enqueued(aws: Aws, *, queue_url: str | None = None) -> list[Upload]:
-    """Take everything from the queue and return the uploads that it names."""
+    """Empty the queue and return the uploads that its messages name."""
     found: list[Upload] = []
     url = queue_url or aws.resources.queue_url
     while True:
@@ -116,7 +115,7 @@ async def enqueued(aws: Aws, *, queue_url: str | None = None) -> list[Upload]:
 
 
 async def test_a_replay_asks_for_each_upload_as_its_record_has_it(aws: Aws) -> None:
-    """Each message carries the version that its record is about, the replay's id and its force."""
+    """Each message carries the record's version, the replay id and `force`."""
     clock = Clock()
     await frozen(aws, clock, "one", 23, force=True)
     entry = await replayer(aws, clock).run("one", pace=FAST)
@@ -128,7 +127,7 @@ async def test_a_replay_asks_for_each_upload_as_its_record_has_it(aws: Aws) -> N
 
 
 async def test_running_a_finished_replay_again_sends_nothing(aws: Aws) -> None:
-    """The second run of one id has nothing to do, and what it would choose now does not matter."""
+    """A second run with the same id sends nothing, whatever its selection."""
     clock = Clock()
     await frozen(aws, clock, "one", 5)
     await replayer(aws, clock).run("one", pace=FAST)
@@ -140,7 +139,7 @@ async def test_running_a_finished_replay_again_sends_nothing(aws: Aws) -> None:
 
 @pytest.mark.parametrize("stop_at", [0, 10, 15, 30])
 async def test_an_interrupted_replay_goes_on_where_it_was(aws: Aws, stop_at: int) -> None:
-    """Between any two batches an interrupt leaves what the next run completes, each upload once."""
+    """After an interrupt between any two batches, the next run sends the rest, each upload once."""
     clock = Clock()
     await frozen(aws, clock, "one", 34)
     sent = 0
@@ -156,7 +155,7 @@ async def test_an_interrupted_replay_goes_on_where_it_was(aws: Aws, stop_at: int
 
 
 async def test_a_cancelled_replay_finishes_its_batch_and_lets_go(aws: Aws) -> None:
-    """A cancellation in the middle of a send leaves no batch in doubt, and the next run need not wait."""
+    """A cancellation during a send leaves no batch in doubt, and the next run need not wait."""
     clock = Clock()
     await frozen(aws, clock, "one", 30)
     running: asyncio.Task[Any] | None = None
@@ -177,7 +176,7 @@ async def test_a_cancelled_replay_finishes_its_batch_and_lets_go(aws: Aws) -> No
 
 
 class Killed(BaseException):
-    """The process is gone: nothing after this runs."""
+    """Simulates a kill: no code of the run continues after it."""
 
 
 def kill(at: int) -> Callable[[int], None]:
@@ -190,7 +189,7 @@ def kill(at: int) -> Callable[[int], None]:
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_a_killed_replay_loses_nothing(aws: Aws, moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed before SQS had a batch, each upload goes out once; killed after, only that batch may go out again."""
+    """A kill before SQS has a batch causes no duplicates; a kill after it may only repeat that batch."""
     clock = Clock()
     await frozen(aws, clock, "one", 30)
 
@@ -202,7 +201,7 @@ async def test_a_killed_replay_loses_nothing(aws: Aws, moment: str, monkeypatch:
         with pytest.raises(Killed):
             await replayer(aws, clock, Tampered(aws.clients.sqs, **{moment: kill(2)})).run("one", pace=FAST)
     began = clock.now
-    if moment == "after":  # the worker has done two of the ten meanwhile
+    if moment == "after":  # the worker has processed two of the ten meanwhile
         await put(aws, [record(number, replay_id="one") for number in (10, 11)])
     assert (await replayer(aws, clock).run("one", pace=FAST)).done
     assert clock.now >= began + LEASE_S - 1, "the run that was killed might have been alive"
@@ -214,18 +213,18 @@ async def test_a_killed_replay_loses_nothing(aws: Aws, moment: str, monkeypatch:
 
 
 async def test_two_runs_of_one_replay_exclude_each_other(aws: Aws) -> None:
-    """While one run is alive another of the same id is refused, and enqueues nothing."""
+    """While a run is active, another run of the same id is refused and enqueues nothing."""
     clock = Clock()
     await frozen(aws, clock, "one", 10)
     manifest = Manifest(aws.clients.dynamodb, aws.resources.table, clock=clock)
     await manifest.acquire("one")
-    with pytest.raises(ReplayBusy, match="somebody else"):
+    with pytest.raises(ReplayBusy, match="another process"):
         await replayer(aws, clock).run("one", pace=FAST, patience_s=3)
     assert await enqueued(aws) == []
 
 
 async def test_a_run_that_lost_its_replay_writes_nothing(aws: Aws) -> None:
-    """Whose lease has ended and been taken may not say how far the replay is."""
+    """A run whose lease was taken over cannot store progress."""
     clock = Clock()
     await frozen(aws, clock, "one", 10)
     slow, quick = (Manifest(aws.clients.dynamodb, aws.resources.table, clock=clock) for _ in range(2))
@@ -237,7 +236,7 @@ async def test_a_run_that_lost_its_replay_writes_nothing(aws: Aws) -> None:
 
 
 async def test_what_sqs_refuses_is_sent_later_and_the_others_not_again(aws: Aws) -> None:
-    """Entries that a batch refuses are tried again alone; refused for good they wait for the next run."""
+    """Refused entries of a batch are retried alone; if SQS keeps refusing them, the next run sends them."""
 
     class Refusing(Tampered):
         async def send_message_batch(self, **arguments: Any) -> Any:
@@ -250,9 +249,9 @@ async def test_what_sqs_refuses_is_sent_later_and_the_others_not_again(aws: Aws)
 
     clock = Clock()
     await frozen(aws, clock, "one", 15)
-    with pytest.raises(ReceiptsError, match="SQS refused 1 messages again and again: InternalError"):
+    with pytest.raises(ReceiptsError, match=r"SQS refused 1 messages in 5 attempts \(InternalError\)"):
         await replayer(aws, clock, Refusing(aws.clients.sqs)).run("one", pace=FAST)
-    # Another pace makes other batches: what was sent ahead is still known.
+    # Another pace changes the batches; uploads sent ahead are still known.
     await replayer(aws, clock).run("one", pace=Pace(per_s=2))
     counts = Counter(upload.key for upload in await enqueued(aws))
     assert len(counts) == 15
@@ -260,7 +259,7 @@ async def test_what_sqs_refuses_is_sent_later_and_the_others_not_again(aws: Aws)
 
 
 async def test_a_replay_keeps_its_pace(aws: Aws) -> None:
-    """Thirty uploads at two a second take fourteen seconds of the clock: the first batch goes at once."""
+    """Thirty uploads at two per second take fourteen seconds, because the first batch is sent at once."""
     clock = Clock()
     await frozen(aws, clock, "one", 30)
     began = clock.now
@@ -269,7 +268,7 @@ async def test_a_replay_keeps_its_pace(aws: Aws) -> None:
 
 
 async def test_a_selection_is_chosen_from_the_table(aws: Aws) -> None:
-    """Records of a status, or of models older than one, become candidates that know whether they are answered."""
+    """Records selected by status or by model version become candidates that say whether they are answered."""
     newer = record(1).model
     assert newer is not None
     await put(
@@ -286,7 +285,7 @@ async def test_a_selection_is_chosen_from_the_table(aws: Aws) -> None:
 
 
 async def test_objects_without_a_record_are_found_under_a_prefix(aws: Aws) -> None:
-    """A backfill takes what has no record of this content, and neither folders nor the worker's own output."""
+    """A backfill takes objects whose content has no record, without folders and the worker's own output."""
     bucket = aws.resources.bucket
     for key in ("in/a.jpg", "in/b.jpg", "in/c.jpg", "in/", "_receipts/in/x.json", "other.jpg"):
         await aws.clients.s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
@@ -305,14 +304,14 @@ async def test_objects_without_a_record_are_found_under_a_prefix(aws: Aws) -> No
 
 
 async def test_named_documents_come_from_their_record_or_from_the_bucket(aws: Aws) -> None:
-    """A key without a record is looked up in the bucket; one that is nowhere is named in the refusal."""
+    """A key without a record is looked up in the bucket; a missing one is named in the error."""
     bucket = aws.resources.bucket
     await aws.clients.s3.put_object(Bucket=bucket, Key="new.jpg", Body=b"x")
     await put(aws, [record(0)])
     results = Results(aws.clients.dynamodb, aws.resources.table)
     found = [one async for one in from_keys(results, aws.clients.s3, [[record(0).document], [f"{bucket}/new.jpg"]])]
     assert [(one.upload.key, one.answered) for one in found] == [("in/000000.jpg", True), ("new.jpg", False)]
-    with pytest.raises(BadQuery, match=r"neither a record of .*/gone\.jpg"):
+    with pytest.raises(BadQuery, match=r"neither a record nor an object exists for .*/gone\.jpg"):
         _ = [one async for one in from_keys(results, aws.clients.s3, [[f"{bucket}/gone.jpg"]])]
 
 
@@ -325,24 +324,16 @@ def event(number: int) -> str:
 
 
 def dead_letters(aws: Aws, clock: Callable[[], float]) -> DeadLetters:
-    def read(body: str) -> tuple[Upload, ...]:
-        try:
-            return parse(body).uploads
-        except ReceiptsError:
-            return ()
-
     return DeadLetters(
         sqs=aws.clients.sqs,
         queue_url=aws.resources.queue_url,
         results=Results(aws.clients.dynamodb, aws.resources.table),
-        read=read,
-        encode=replay_body,
         clock=clock,
     )
 
 
 async def test_dead_letters_are_filtered_by_reason_and_go_back_once(aws: Aws) -> None:
-    """What fits goes back as a replay command and leaves the dead-letter queue; the rest stays there, visible."""
+    """Matching messages return as replay commands; the others stay in the dead-letter queue, visible."""
     dead = aws.resources.dead_letter_url
     await put(aws, [record(0, status="failed", reason="model_error"), record(1, status="failed", reason="timeout")])
     for body, reason in ((event(0), None), (event(1), None), ("nonsense", "not_json")):
@@ -364,7 +355,7 @@ async def test_dead_letters_are_filtered_by_reason_and_go_back_once(aws: Aws) ->
 
 
 async def test_an_interrupted_redrive_leaves_the_rest_where_it_was(aws: Aws) -> None:
-    """After an interrupt what was not sent back is still in the dead-letter queue, and can be seen at once."""
+    """After an interrupt, the remaining messages are still in the dead-letter queue and visible at once."""
     dead = aws.resources.dead_letter_url
     for number in range(6):
         await aws.clients.sqs.send_message(QueueUrl=dead, MessageBody=event(number))
@@ -385,32 +376,32 @@ async def test_an_interrupted_redrive_leaves_the_rest_where_it_was(aws: Aws) -> 
 
 
 async def test_without_sqs_s_own_redrive_it_is_done_by_hand(aws: Aws) -> None:
-    """Neither emulator has StartMessageMoveTask: that is said, not raised, so that the redrive by hand follows."""
+    """Without StartMessageMoveTask, `move_all` returns None, so that the caller redrives the messages itself."""
     letters = dead_letters(aws, lambda: 0.0)
     _, arn = await letters.addresses()
     assert await letters.move_all(arn, pace=FAST) is None
 
 
 def test_versions_are_ordered_as_people_count() -> None:
-    """1.10 comes after 1.9, a release candidate before its release's patch, and no version before any."""
+    """1.10 sorts after 1.9, a release candidate before the next patch, and no version before all others."""
     versions = ["2026-11-01", "1.10.0", "1.9.2", "1.0.1", "1.0-rc1", "1.0", ""]
     assert sorted(versions, key=version_key) == ["", "1.0", "1.0-rc1", "1.0.1", "1.9.2", "1.10.0", "2026-11-01"]
 
 
 @pytest.mark.parametrize("rate", [0, -1, 0.1, 1e9, float("nan")])
 def test_a_pace_that_cannot_be_kept_is_refused(rate: float) -> None:
-    """A rate outside its limits is refused with them."""
+    """A rate out of range is refused, and the error names the range."""
     with pytest.raises(BadQuery, match=r"between 0\.2 and 10000"):
         Pace(per_s=rate)
 
 
 UPLOADS = int(os.environ.get("RECEIPTS_TEST_UPLOADS", "1000"))
-"""10,000 is what has been seen; `make check` takes fewer, because the emulator is slow where the queue is long."""
+"""Verified with 10,000. `make check` uses fewer, because the emulator is slow with a long queue."""
 
 
 @pytest.mark.not_on("moto", "concurrency")
 async def test_uploads_interrupted_three_times_are_enqueued_once_each(aws: Aws) -> None:
-    """The command itself, ended three times by signals and run again, enqueues each upload exactly once."""
+    """The command, stopped three times by signals and run again, enqueues each upload exactly once."""
     clock = Clock()
     await frozen(aws, clock, "big", UPLOADS)
     environment = {

@@ -1,4 +1,4 @@
-"""Many records: lists read little, and an export holds little, however many there are."""
+"""With many records, lists read few records and an export uses little memory."""
 
 import asyncio
 import os
@@ -9,11 +9,12 @@ import pytest
 
 from tests.component.emulators import Aws
 from tests.component.records import put, record
-from worker.results.query import READS_AN_ITEM, Results
+from worker.results.paging import READS_PER_ROW
+from worker.results.query import Results
 from worker.results.selection import Selection
 
 RECORDS = int(os.environ.get("RECEIPTS_TEST_RECORDS", "2000"))
-"""100,000 is what has been seen; `make check` takes fewer."""
+"""Verified with 100,000. `make check` uses fewer."""
 LESS = 1_000
 EXPORT = """
 import contextlib, pathlib, sys
@@ -27,7 +28,7 @@ print(int(status.partition("VmHWM:")[2].split()[0]) // 1024)
 
 
 async def exported(aws: Aws, path: Path) -> tuple[int, int]:
-    """Export the whole table in a process of its own; return the lines written and the most memory it had, MiB.
+    """Export the whole table in a separate process; return the lines written and its peak memory in MiB.
 
     Not by getrusage: that begins with the memory of the process that started it.
     """
@@ -44,7 +45,7 @@ async def exported(aws: Aws, path: Path) -> tuple[int, int]:
 @pytest.mark.timeout(3_000)
 @pytest.mark.not_on("moto", "counts")
 async def test_many_records_are_listed_and_exported_a_little_at_a_time(aws: Aws, tmp_path: Path) -> None:
-    """Every page of every list reads fewer than ten records for each it shows; memory does not grow with the table."""
+    """Every page reads fewer than ten records per row shown, and memory does not grow with the table."""
     statuses = ["extracted"] * 17 + ["needs_review", "rejected", "failed"]
     await put(aws, [record(number, status=statuses[number % 20]) for number in range(LESS)])
     lines, small = await exported(aws, tmp_path / "small.jsonl")
@@ -65,5 +66,5 @@ async def test_many_records_are_listed_and_exported_a_little_at_a_time(aws: Aws,
         cursor, pages = None, 0
         while pages == 0 or (cursor and pages < 8):
             page = await results.page(selection, limit=50, cursor=cursor)
-            assert page.read < READS_AN_ITEM * max(1, len(page.rows)), (selection, page.read, len(page.rows))
+            assert page.read < READS_PER_ROW * max(1, len(page.rows)), (selection, page.read, len(page.rows))
             cursor, pages = page.cursor, pages + 1

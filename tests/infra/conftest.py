@@ -1,4 +1,4 @@
-"""Fixtures: the offline Terraform with an environment of its own, and what a pretended apply of each root makes."""
+"""Fixtures: the offline Terraform tool, and the state of a simulated apply of each root."""
 
 import fcntl
 import os
@@ -18,16 +18,16 @@ from tests.infra.offline import BASIC, CONSOLE, IMAGES, LIBRARIES, TOOL, Offline
 
 NOT_REPLAYED = ",".join(
     (
-        "aws_ecs_cluster_capacity_providers",  # the replaying tool gives this call no cluster
-        "aws_s3_bucket_policy",  # refuses what comes without TLS, as everything does on this machine
-        *("aws_lb", "aws_lb_listener", "aws_lb_target_group"),  # the tool makes a listener before its load balancer
+        "aws_ecs_cluster_capacity_providers",  # the replay tool omits the cluster in this call
+        "aws_s3_bucket_policy",  # refuses requests without TLS, and the emulator has no TLS
+        *("aws_lb", "aws_lb_listener", "aws_lb_target_group"),  # the tool creates a listener before its load balancer
     )
 )
 
 
 @pytest.fixture(scope="session")
 def offline() -> Offline:
-    """Return the tool, with an environment of its own; skip where there is none."""
+    """Return the tool with its own virtual environment; skip if it is not available."""
     if not (TOOL / "tf-offline").exists():
         pytest.skip("the offline provider is not beside the project")
     if not shutil.which("terraform"):
@@ -54,7 +54,7 @@ def offline() -> Offline:
 
 @pytest.fixture(scope="session")
 def express(offline: Offline) -> State:
-    """Return the state of express/ with what it must be told and nothing more."""
+    """Return the state of express/ with only the required variables."""
     return offline.apply("express", BASIC)
 
 
@@ -66,7 +66,7 @@ def custom(offline: Offline) -> State:
 
 @pytest.fixture(scope="session")
 def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """A moto server of this folder's own: what is replayed onto it belongs to the account's names."""
+    """A separate moto server for this folder, because replayed resources use fixed names."""
     with ExitStack() as stack:
         yield Emulators(stack, tmp_path_factory.mktemp("moto")).get("moto")
 
@@ -74,7 +74,10 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 @pytest.fixture(scope="session")
 def deployed(offline: Offline, moto: Emulator) -> State:
     """Return the state of custom/ with a console; its resources are in the emulator."""
-    model = {"image": f"{IMAGES}/receipts-reader:1.0.0", "instance_type": "ml.m5.xlarge"}  # moto knows no newer ones
+    model = {
+        "image": f"{IMAGES}/receipts-reader:1.0.0",
+        "instance_type": "ml.m5.xlarge",
+    }  # moto does not know newer types
     state = offline.apply("custom", {**BASIC, "model": model, "console": CONSOLE})
     offline.replay(state, endpoint=moto.url, skip=NOT_REPLAYED)
     return state

@@ -1,4 +1,4 @@
-"""A deployment on this machine: processes as the task definitions have them, watched by a proxy."""
+"""A local deployment: processes with the environment of the task definitions, observed by a proxy."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ REGION = "eu-central-1"
 
 @dataclass
 class Process:
-    """A container that has run: what it called, what it wrote, how it ended."""
+    """A finished container process: its calls, its output and its exit code."""
 
     environment: dict[str, str]
     calls: set[Call]
@@ -40,7 +40,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Aws:
-    """Clients that are not watched."""
+    """Clients that bypass the proxy."""
 
     s3: Any
     sqs: Any
@@ -62,7 +62,7 @@ def role_policy(state: State, address: str) -> Policy:
 async def running(
     given: dict[str, str], *, verb: str, emulator: Emulator, endpoint: FakeEndpoint, service: str, **changes: str
 ) -> AsyncIterator[Process]:
-    """Run `receipts VERB` with the environment `given`, less what `changes` for the test; stop it with SIGTERM."""
+    """Run `receipts VERB` with the environment `given`, overridden by `changes`; stop it with SIGTERM."""
     recorder = Recorder(
         emulator=emulator.url, runtime=endpoint.url, region=REGION, account=ACCOUNT, cluster="receipts", service=service
     )
@@ -92,7 +92,7 @@ async def running(
 
 
 def aws_environment(url: str) -> dict[str, str]:
-    """Return the variables that lead every service to `url`."""
+    """Return the variables that point every service at `url`."""
     return environment.aws(emulator_url=url, runtime_url=url) | {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
 
 
@@ -108,7 +108,7 @@ async def clients(stack: AsyncExitStack, url: str) -> Aws:
 
 
 def event(bucket: str, key: str, **version: str) -> str:
-    """Return an S3 event as AWS sends it: moto's own has neither a version nor a sequencer."""
+    """Return an S3 event like those of AWS. Those of moto have neither version nor sequencer."""
     names = {"version_id": "versionId"}
     about = {"key": key, "size": 1, "eTag": "0", "sequencer": "0055AED6DCD90281E5"}
     about |= {names[name]: value for name, value in version.items()}
@@ -116,7 +116,7 @@ def event(bucket: str, key: str, **version: str) -> str:
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
         "eventName": "ObjectCreated:Put",
-        "eventTime": "2099-01-01T00:00:00.000Z",  # after the event of the same upload that moto sends
+        "eventTime": "2099-01-01T00:00:00.000Z",  # later than moto's own event of the same upload
         "s3": {"bucket": {"name": bucket}, "object": about},
     }
     return json.dumps({"Records": [record]})

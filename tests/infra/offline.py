@@ -1,4 +1,4 @@
-"""Terraform without AWS: the real binary on the provider's real schema, by a tool that lies beside the project."""
+"""Terraform without AWS: the real binary with the provider's real schema, run by a tool outside the project."""
 
 import json
 import os
@@ -14,8 +14,8 @@ PROJECT = Path(__file__).parents[2]
 INFRA = PROJECT / "infra"
 TOOL = PROJECT.parent / "shared" / "tf-offline"
 LIBRARIES = ("boto3==1.41.2",)
-"""What replaying needs beside the tool's own requirements. This client knows Express Mode, unlike the worker's own, and
-still speaks CloudWatch's query protocol, which is all that moto understands."""
+"""Requirements of replaying besides the tool's own. Unlike the worker's client, this version knows Express Mode. It
+still speaks CloudWatch's query protocol, the only one that moto supports."""
 
 ACCOUNT = "123456789012"
 IMAGES = f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com"
@@ -32,12 +32,12 @@ CONSOLE = {
 
 @dataclass(frozen=True)
 class State:
-    """What a pretended apply made: Terraform's state as JSON."""
+    """Terraform's state as JSON, after a simulated apply."""
 
     document: dict[str, Any]
 
     def resources(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Return the resources of type `kind`, address to attributes."""
+        """Return the attributes of all resources of type `kind`, by address."""
         return {found["address"]: found["values"] for found in _all(self.document["values"]["root_module"], kind)}
 
     def one(self, address: str) -> dict[str, Any]:
@@ -47,7 +47,7 @@ class State:
 
     @property
     def arns(self) -> set[str]:
-        """Return the ARNs of everything that was made."""
+        """Return the ARNs of all resources."""
         return {
             found["values"]["arn"] for found in _all(self.document["values"]["root_module"]) if "arn" in found["values"]
         }
@@ -67,17 +67,17 @@ def _all(module: dict[str, Any], kind: str | None = None) -> Iterator[dict[str, 
 
 @dataclass(frozen=True)
 class Offline:
-    """The tool: Terraform's commands on a copy of infra/, with nothing of AWS."""
+    """The offline tool: runs Terraform commands on a copy of infra/, without AWS."""
 
     home: Path
 
     @property
     def python(self) -> Path:
-        """Return the Python that has what the tool needs."""
+        """Return the Python of the tool's virtual environment."""
         return self.home / "venv/bin/python"
 
     def run(self, command: str, root: str, *arguments: str, of: Path = INFRA) -> subprocess.CompletedProcess[str]:
-        """Run `command` on `of`/`root` and return what it said."""
+        """Run `command` on `of`/`root` and return the finished process."""
         line = [
             str(self.python),
             str(TOOL / "tf-offline"),
@@ -87,12 +87,12 @@ class Offline:
             str(of / root),
             *arguments,
         ]
-        # A cache of its own: another Python's would be written anew under a Terraform that has just read it.
+        # Its own cache: another Python would rewrite a shared one while Terraform reads it.
         variables = {**os.environ, "TF_OFFLINE_CACHE": str(self.home / "cache")}
         return subprocess.run(line, capture_output=True, text=True, check=False, timeout=240, env=variables)
 
     def apply(self, root: str, variables: dict[str, Any], *, of: Path = INFRA) -> State:
-        """Pretend to apply `of`/`root` and return the state."""
+        """Simulate an apply of `of`/`root` and return the state."""
         with tempfile.NamedTemporaryFile("w", suffix=".tfvars.json") as file:
             json.dump(variables, file)
             file.flush()
@@ -101,7 +101,7 @@ class Offline:
         return State(json.loads(done.stdout))
 
     def replay(self, state: State, *, endpoint: str | None = None, skip: str = "") -> str:
-        """Make the calls that `state` stands for; without `endpoint` only check their parameters."""
+        """Make the AWS calls that create `state`. Without `endpoint`, only validate their parameters."""
         line = [str(self.python), str(TOOL / "replay.py"), "-", "--skip", skip, "--allow-lacking"]
         done = subprocess.run(
             [*line, "--endpoint", endpoint] if endpoint else line,

@@ -1,4 +1,4 @@
-"""A proxy before the emulator that writes down what each call would ask of IAM: an action and its resource."""
+"""A proxy in front of the emulator that records the IAM action and resource of each call."""
 
 import io
 import json
@@ -18,16 +18,16 @@ ACTIONS = {
     "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
     "SendMessageBatch": "SendMessage",
 }
-"""Operations that IAM knows by another name
+"""Operations with another name in IAM
 (docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html)."""
 SIGNED_FOR = re.compile(r"Credential=[^/]+/\d+/[^/]+/(?P<service>[^/]+)/aws4_request")
 PRESIGNED_FOR = re.compile(r"[^/]+/\d+/[^/]+/(?P<service>[^/]+)/aws4_request")
 AGENT = "/agent"
-"""Where the recorder stands for the ECS agent."""
+"""Path under which the recorder acts as the ECS agent."""
 METADATA = "/metadata"
-"""Where it stands for the task's metadata."""
+"""Path under which it serves the task's metadata."""
 NOT_A_CALL = {
-    # A missing key is told apart from a forbidden one by this permission, without a call of its own
+    # S3 needs this permission to answer 404 instead of 403 for a missing key. No call uses it directly
     # (docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, "Permissions").
     "s3:ListBucket",
 }
@@ -36,7 +36,7 @@ HOP_BY_HOP = {"host", "expect", "transfer-encoding", "connection", "content-leng
 
 @dataclass(frozen=True, order=True)
 class Call:
-    """One call: what IAM is asked for."""
+    """The IAM action and resource of one call."""
 
     action: str
     resource: str
@@ -44,7 +44,7 @@ class Call:
 
 @dataclass
 class Recorder:
-    """Passes calls on to `emulator`, and invocations to `runtime`; `calls` keeps each kind of them once."""
+    """A proxy that forwards calls to `emulator` and invocations to `runtime`. `calls` holds each distinct call once."""
 
     emulator: str
     runtime: str
@@ -57,7 +57,7 @@ class Recorder:
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator["Recorder"]:
-        """Listen on a free port of loopback."""
+        """Listen on a free port on loopback."""
         app = web.Application(client_max_size=0)
         app.router.add_put(AGENT + "/task-protection/v1/state", self._protect)
         app.router.add_get(METADATA + "/task", self._metadata)
@@ -73,7 +73,7 @@ class Recorder:
                 await runner.cleanup()
 
     async def _protect(self, request: web.Request) -> web.Response:
-        """Answer as the agent does, which uses the task's role
+        """Answer like the ECS agent, which uses the task's role
         (docs.aws.amazon.com/AmazonECS/latest/developerguide/task-scale-in-protection-endpoint.html)."""
         wanted = await request.json()
         self._note(
@@ -82,7 +82,7 @@ class Recorder:
         return web.json_response({"protection": {"ProtectionEnabled": wanted["ProtectionEnabled"]}})
 
     async def _metadata(self, _: web.Request) -> web.Response:
-        """Say which service this task is of
+        """Return the task's metadata, which names its service
         (docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-response.html).
         """
         return web.json_response({"Cluster": self.cluster, "ServiceName": self.service})
@@ -146,13 +146,13 @@ def _s3_action(request: web.Request, key: str) -> str:
 
 @dataclass(frozen=True)
 class Policy:
-    """An IAM policy of nothing but Allow statements."""
+    """An IAM policy that has only Allow statements."""
 
     statements: tuple[dict[str, Any], ...]
 
     @classmethod
     def parse(cls, document: str) -> "Policy":
-        """Read a policy document; refuse one with what this reading does not understand."""
+        """Return a parsed policy document. Fails for elements that this parser does not support."""
         statements = json.loads(document)["Statement"]
         for statement in statements:
             assert set(statement) == {"Sid", "Effect", "Action", "Resource"}, statement
@@ -160,12 +160,12 @@ class Policy:
         return cls(tuple(statements))
 
     def allows(self, call: Call) -> bool:
-        """Tell whether a statement allows `call`."""
+        """Return whether a statement allows `call`."""
         return any(grant.covers(call) for grant in self.grants)
 
     @property
     def grants(self) -> list["Grant"]:
-        """Return every pair of an action and a resource that is allowed."""
+        """Return every allowed pair of an action and a resource."""
         return [
             Grant(statement["Sid"], action, resource)
             for statement in self.statements
@@ -176,14 +176,14 @@ class Policy:
 
 @dataclass(frozen=True)
 class Grant:
-    """One action on one resource, wildcards and all."""
+    """One action on one resource, either with wildcards."""
 
     sid: str
     action: str
     resource: str
 
     def covers(self, call: Call) -> bool:
-        """Tell whether this allows `call`."""
+        """Return whether this allows `call`."""
         return call.action == self.action and fnmatchcase(call.resource, self.resource)
 
 

@@ -1,4 +1,4 @@
-"""Every metric that an alarm, a scaling policy or the dashboard reads is one that the worker emits or AWS documents."""
+"""Alarms, scaling policies and the dashboard only read metrics that the worker emits or AWS documents."""
 
 import json
 from collections.abc import Iterator
@@ -29,10 +29,10 @@ DOCUMENTED = {
     # docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
     "AWS/SageMaker": ({"EndpointName", "VariantName"}, {"Invocation5XXErrors", "ModelLatency"}),
 }
-"""Dimensions and metrics of AWS that are read here, each namespace with the document that names them."""
+"""AWS metrics in use and their dimensions, by namespace, with the document that lists them."""
 
 MOST_SECONDS = 86_400
-"""An alarm looks back a day at most, when its period is below an hour or is a day
+"""The longest time that an alarm may evaluate: one day, for a period below an hour or of a day
 (docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html)."""
 
 MEANT_TO_EXIST = {
@@ -52,7 +52,7 @@ MEANT_TO_EXIST = {
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric: what CloudWatch tells it apart by."""
+    """One metric as CloudWatch identifies it."""
 
     namespace: str
     name: str
@@ -61,13 +61,13 @@ class Metric:
 
 @pytest.fixture(params=["express", "custom"])
 def state(request: pytest.FixtureRequest) -> State:
-    """Return the state of one root after the other."""
+    """Return the state of each root in turn."""
     found: State = request.getfixturevalue(request.param)
     return found
 
 
 def test_every_metric_that_is_read_exists(state: State) -> None:
-    """Expect namespace, name and dimensions of each to be documented by AWS, or emitted by the worker as deployed."""
+    """Namespace, name and dimensions of each metric are documented by AWS, or emitted by the deployed worker."""
     emitted = _emitted(_environment(state)["RECEIPTS_SERVICE"])
     read = set(_read(state))
     assert {metric.namespace for metric in read} == {"Receipts", *DOCUMENTED}
@@ -76,7 +76,7 @@ def test_every_metric_that_is_read_exists(state: State) -> None:
 
 
 def test_every_breaker_has_its_alarm(state: State) -> None:
-    """Expect one alarm for each dependency that the worker watches."""
+    """Each dependency with a breaker has an alarm."""
     dimensions = [dict(metric.dimensions) for metric in _emitted("any")]
     watched = {found["Dependency"] for found in dimensions if "Dependency" in found}
     alarms = [address for address in state.resources("aws_cloudwatch_metric_alarm") if "breaker-" in address]
@@ -84,7 +84,7 @@ def test_every_breaker_has_its_alarm(state: State) -> None:
 
 
 def test_every_way_to_get_stuck_has_an_alarm_that_somebody_gets(state: State) -> None:
-    """Expect the alarms by name, each with a cure for whoever is paged, and the topic told of both its edges."""
+    """All alarms exist, describe what to do, and notify the topic when they start and when they end."""
     topic = state.one("module.observability.aws_sns_topic.alarms")["arn"]
     alarms = {
         address.split('"')[1]: alarm
@@ -101,7 +101,7 @@ def test_every_way_to_get_stuck_has_an_alarm_that_somebody_gets(state: State) ->
 
 
 def test_the_runbook_has_every_alarm() -> None:
-    """Expect docs/operations.md to name each alarm, variants and breakers by what they have in common."""
+    """docs/operations.md names each alarm, with a common name for those of variants and breakers."""
     runbook = (PROJECT / "docs" / "operations.md").read_text()
     for name in MEANT_TO_EXIST:
         known = name.replace("-main", "-VARIANT")
@@ -109,7 +109,7 @@ def test_the_runbook_has_every_alarm() -> None:
 
 
 def test_only_cloudwatch_of_this_account_may_tell_the_topic(state: State) -> None:
-    """Expect the topic's policy to name the sender, the account and the alarms' prefix."""
+    """The topic's policy names the sender, the account and the prefix of the alarms."""
     policy = json.loads(state.one("module.observability.aws_sns_topic_policy.alarms")["policy"])
     (statement,) = policy["Statement"]
     assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
@@ -123,7 +123,7 @@ def _documented(metric: Metric) -> bool:
 
 
 def _emitted(service: str) -> set[Metric]:
-    """Return what the worker emits in the end: the real telemetry's lines, after something of everything happened."""
+    """Return the metrics that the worker emits: the real telemetry's lines after every kind of event."""
     telemetry = Telemetry(service=service)
     Dependencies(Settings(_env_file=None), telemetry)
     for name in COUNTERS:
@@ -143,7 +143,7 @@ def _emitted(service: str) -> set[Metric]:
 
 
 def _environment(state: State) -> dict[str, str]:
-    """Return what the deployed worker is told."""
+    """Return the environment of the deployed worker."""
     for service in state.resources("aws_ecs_express_gateway_service").values():
         return {pair["name"]: pair["value"] for pair in service["primary_container"][0]["environment"]}
     task = state.one("module.worker.aws_ecs_task_definition.worker")
@@ -152,7 +152,7 @@ def _environment(state: State) -> dict[str, str]:
 
 
 def _read(state: State) -> Iterator[Metric]:
-    """Find every metric that the state's alarms, policies and dashboard read."""
+    """Return every metric that the alarms, policies and dashboard of the state read."""
     for alarm in state.resources("aws_cloudwatch_metric_alarm").values():
         for query in alarm["metric_query"]:
             for metric in query["metric"]:

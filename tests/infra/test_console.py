@@ -1,4 +1,4 @@
-"""The real console on the resources that Terraform makes: all that a person can do there, and what it asks of IAM."""
+"""The real console on Terraform's resources: every action of a user, and the permissions that it needs."""
 
 import asyncio
 import json
@@ -23,30 +23,30 @@ SMALL, LARGE = picture(11), picture(12) + bytes(6 * 1024 * 1024)
 TOO_LARGE = picture(13) + bytes(9 * 1024 * 1024)
 
 REFUSED = {"without the token": 401, "too large": 413}
-"""What is asked for and must not be given."""
+"""Requests that must be refused."""
 
 
 @dataclass(frozen=True)
 class Visit:
-    """What came of a person's visit."""
+    """The results of a user's visit."""
 
     answers: dict[str, int]
-    """Status of each answer, by what was asked."""
+    """Status of each answer, by request."""
     process: Process
 
 
 def test_everything_is_answered(visit: Visit) -> None:
-    """Expect each request to succeed, but those without the token and with too large a file."""
+    """Every request succeeds, except without the token or with a file that is too large."""
     assert {name: status for name, status in visit.answers.items() if status >= 400} == REFUSED
 
 
 def test_each_permission_that_the_console_uses_is_granted(visit: Visit, console_policy: Policy) -> None:
-    """Expect the console's role to allow every call that was made."""
+    """The console's role allows every call that was made."""
     assert not {call for call in visit.process.calls if not console_policy.allows(call)}
 
 
 def test_each_permission_that_is_granted_is_used(visit: Visit, console_policy: Policy) -> None:
-    """Expect a call for everything that the console's role allows."""
+    """Every permission of the console's role is used by a call."""
     assert not [
         f"{grant.sid}: {grant.action}"
         for grant in console_policy.grants
@@ -62,7 +62,7 @@ def console_policy(deployed: State) -> Policy:
 
 @pytest.fixture(scope="session")
 def visit(deployed: State, moto: Emulator) -> Visit:
-    """Do everything that a person can do, once for all tests."""
+    """Perform every action of a user, once for all tests."""
     return asyncio.run(_visit(deployed, moto))
 
 
@@ -108,14 +108,14 @@ async def _visit(state: State, moto: Emulator) -> Visit:
 
 
 class _Person:
-    """Somebody with the token."""
+    """A user with the token."""
 
     def __init__(self, http: aiohttp.ClientSession) -> None:
         self._http = http
         self.answers: dict[str, int] = {}
 
     async def visit(self, *, versioned: str) -> None:
-        """Do everything; `versioned` is a receipt whose version is known."""
+        """Perform every action. `versioned` is the id of a receipt with a known version."""
         await self._wait("/health")
         receipt = f"/v1/receipts/{(await self._upload('small', SMALL))['id']}"
         await self._upload("large", LARGE)
@@ -129,7 +129,9 @@ class _Person:
         async with aiohttp.request("GET", link["url"]) as answer:
             self.answers["the image itself"] = answer.status
         await self._ask("a preview", "GET", f"{receipt}/preview")
-        await self._wait(f"/v1/receipts/{versioned}", has="version_id")  # moto's own event, without one, may be first
+        await self._wait(
+            f"/v1/receipts/{versioned}", has="version_id"
+        )  # moto's own event, without a version, may come first
         await self._ask("a preview of a version", "GET", f"/v1/receipts/{versioned}/preview")
         await self._ask("a correction", "PATCH", f"{receipt}/corrections", json={"corrections": {"total": "12.34"}})
         await self._ask("an approval", "POST", f"{receipt}/approval", json={})
@@ -155,7 +157,7 @@ class _Person:
         return json.loads(text) if answer.content_type == "application/json" else None
 
     async def _wait(self, path: str, *, has: str = "") -> None:
-        """Wait until `path` is there, and has a value in its field `has`."""
+        """Wait until `path` exists and its field `has` has a value."""
         async with asyncio.timeout(60):
             while True:
                 try:
@@ -168,6 +170,6 @@ class _Person:
 
 
 async def _parts(data: bytes) -> Any:
-    """Give `data` without saying how long it is, as a browser does that reads a camera."""
+    """Yield `data` without a known length, like a browser that reads from a camera."""
     for start in range(0, len(data), 256 * 1024):
         yield data[start : start + 256 * 1024]

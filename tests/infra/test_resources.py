@@ -1,4 +1,4 @@
-"""What Terraform makes is what the embedded stack makes, and it scales by the numbers of `receipts scale plan`."""
+"""Terraform's resources equal those of the embedded stack, and scaling uses the numbers of `receipts scale plan`."""
 
 import json
 from typing import Any
@@ -24,18 +24,18 @@ ATTRIBUTES = {
     "sqs_managed_sse_enabled": "SqsManagedSseEnabled",
     "redrive_policy": "RedrivePolicy",
 }
-"""The provider's names of SQS's attributes."""
+"""The Terraform provider's names of SQS attributes."""
 
 
 @pytest.fixture(params=["express", "custom"])
 def state(request: pytest.FixtureRequest) -> State:
-    """Return the state of one root after the other."""
+    """Return the state of each root in turn."""
     found: State = request.getfixturevalue(request.param)
     return found
 
 
 def test_the_queues_have_the_blueprints_attributes(state: State) -> None:
-    """Expect each attribute that the specs set, and its redrive policy, on Terraform's queues."""
+    """Terraform's queues have the attributes and the redrive policy of the specs."""
     specs = ResourceSpecs()
     work, dead = (state.one(f"module.intake.aws_sqs_queue.{name}") for name in ("work", "dead_letter"))
     assert (work["name"], dead["name"]) == (specs.queue.name, specs.queue.dead_letter_name)
@@ -48,7 +48,7 @@ def test_the_queues_have_the_blueprints_attributes(state: State) -> None:
 
 
 def test_the_queues_policy_is_the_blueprints(state: State) -> None:
-    """Expect the same statements: this bucket of this account, and only over TLS."""
+    """The queue policy has the same statements: only this bucket of this account, and only over TLS."""
     found = state.one("module.intake.aws_sqs_queue_policy.work")
     bucket = state.one("module.intake.aws_s3_bucket.uploads[0]")
     queue = state.one("module.intake.aws_sqs_queue.work")
@@ -57,7 +57,7 @@ def test_the_queues_policy_is_the_blueprints(state: State) -> None:
 
 
 def test_the_table_is_the_blueprints(state: State) -> None:
-    """Expect the same keys, indexes and projections, and the same attribute for expiry."""
+    """The table has the same keys, indexes, projections and expiry attribute."""
     found = state.one("module.results.aws_dynamodb_table.results")
     specs = ResourceSpecs().table
     wanted = specs.create_table_arguments()
@@ -80,7 +80,7 @@ def test_the_table_is_the_blueprints(state: State) -> None:
 
 
 def test_the_bucket_and_its_events_are_the_blueprints(state: State) -> None:
-    """Expect a versioned bucket that tells the queue of the same events, unfiltered."""
+    """The bucket is versioned and sends the same events to the queue, unfiltered."""
     specs = ResourceSpecs().bucket
     notification = state.one("module.intake.aws_s3_bucket_notification.uploads[0]")
     versioning = state.one("module.intake.aws_s3_bucket_versioning.uploads[0]")
@@ -93,7 +93,7 @@ def test_the_bucket_and_its_events_are_the_blueprints(state: State) -> None:
 
 
 def test_the_worker_may_write_only_under_its_own_prefix(custom: State) -> None:
-    """Expect the worker's PutObject on the blueprint's prefix of the bucket, and nothing else of the bucket."""
+    """The worker may only write under its own prefix of the bucket."""
     bucket = custom.one("module.intake.aws_s3_bucket.uploads[0]")
     policy = json.loads(custom.one("module.worker_task.aws_iam_role_policy.task")["policy"])
     writes = [found["Resource"] for found in policy["Statement"] if "s3:PutObject" in found["Action"]]
@@ -102,7 +102,7 @@ def test_the_worker_may_write_only_under_its_own_prefix(custom: State) -> None:
 
 @pytest.mark.parametrize(("root", "min_tasks"), [("express", 1), ("custom", 0)])
 def test_the_fleet_scales_by_the_plan(root: str, min_tasks: int, request: pytest.FixtureRequest) -> None:
-    """Expect the defaults of both roots to be those of `receipts scale plan`: numbers, steps and metric math."""
+    """The defaults of both roots equal those of `receipts scale plan`: numbers, steps and metric math."""
     state: State = request.getfixturevalue(root)
     wanted = plan(ScalingPolicy(receipt_s=4.0, min_tasks=min_tasks))
     metrics = wanted.as_dict()
@@ -129,7 +129,7 @@ def test_the_fleet_scales_by_the_plan(root: str, min_tasks: int, request: pytest
 
 
 def test_target_tracking_is_the_plans_too(offline: Offline) -> None:
-    """Expect the same of target tracking, for numbers that the command line printed as tfvars."""
+    """Target tracking matches too, with numbers that the command printed as tfvars."""
     wanted = plan(ScalingPolicy(receipt_s=2.5, max_tasks=5_000))
     state = offline.apply("custom", BASIC | {"scaling_policy": "target_tracking", "scaling": wanted.as_dict()})
     policy = state.one("module.scaling.aws_appautoscaling_policy.backlog[0]")
@@ -142,7 +142,7 @@ def test_target_tracking_is_the_plans_too(offline: Offline) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Bring an attribute to the form in which two can be compared: documents parsed, everything else as SQS's text."""
+    """Return an attribute in a comparable form: JSON parsed, everything else as SQS's text."""
     if isinstance(value, str) and value.startswith("{"):
         return json.loads(value)
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""The worker takes the settings that Terraform gives it."""
+"""The worker accepts the settings that Terraform gives it."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from worker.settings import Settings, load
 
 
 def test_express_mode_gives_settings_that_work(express: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Expect one process that is worker and console, drains within Express Mode's 30 s, and has its token."""
+    """In express/, one process is worker and console, drains within 30 s, and has its token."""
     (service,) = express.resources("aws_ecs_express_gateway_service").values()
     settings = _settings(service["primary_container"][0]["environment"], monkeypatch, token=True)
     assert settings.console
@@ -20,7 +20,7 @@ def test_express_mode_gives_settings_that_work(express: State, monkeypatch: pyte
 
 @pytest.mark.parametrize("part", ["worker", "console"])
 def test_custom_mode_gives_settings_that_work(part: str, custom: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Expect workers without a console that drain within ECS's stop timeout, and a console with its token."""
+    """In custom/, workers run without a console and drain within the stop timeout, and the console has its token."""
     address = "module.worker" if part == "worker" else "module.console[0]"
     task = custom.one(f"{address}.aws_ecs_task_definition.{part}")
     (container,) = json.loads(task["container_definitions"])
@@ -31,7 +31,7 @@ def test_custom_mode_gives_settings_that_work(part: str, custom: State, monkeypa
 
 
 def _settings(environment: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, *, token: bool) -> Settings:
-    """Read the settings as the process would; all are known to it."""
+    """Return the settings that the process would load; none may be unknown."""
     given = {pair["name"]: pair["value"] for pair in environment}
     known = {f"RECEIPTS_{name.upper()}" for name in Settings.model_fields}
     assert given.keys() <= known

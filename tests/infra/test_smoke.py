@@ -1,4 +1,4 @@
-"""`infra/smoke.sh`: what a person with an account runs. Here terraform only writes down what it is told, on moto."""
+"""`infra/smoke.sh`, run against moto with a fake terraform that records its commands."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from tests.support.endpoint import FakeEndpoint
 from worker.commands.support import local_stack
 
 TERRAFORM = """#!/bin/sh
-# Writes down what it is told; keeps the directory of an apply, and answers with the outputs of a stack that stands.
+# Records its arguments, keeps the directory of an apply, and prints the outputs of an existing stack.
 echo "$@" >> "$TOLD/commands"
 case "$2" in
 apply) cp -R "${1#-chdir=}/.." "$TOLD/applied" ;;
@@ -26,16 +26,16 @@ output) cat "$TOLD/outputs.json" ;;
 esac
 """
 AWS = """#!/bin/sh
-# The CLI of version 1 goes where a queue's URL points to, unless it is told otherwise.
+# Version 1 of the CLI sends requests to the host of a queue's URL unless an endpoint is given.
 exec {aws} --endpoint-url "$AWS_ENDPOINT_URL" "$@"
 """
 SOMEBODYS = {**BASIC, "bucket": "our-scans", "filters": [{"prefix": "in/"}], "alarm_emails": ["ops@example.com"]}
-"""Variables of a stack that stands: its bucket and its mails must be left alone."""
+"""Variables of an existing stack, whose bucket must not be used and whose addresses must get no mail."""
 
 
 @dataclass(frozen=True)
 class Smoke:
-    """What came of a run."""
+    """The results of a run."""
 
     code: int
     said: str
@@ -44,21 +44,21 @@ class Smoke:
 
 
 def test_it_passes(smoke: Smoke) -> None:
-    """Expect a receipt, its copy, what is none and a replay to be seen, and everything taken down after it."""
+    """A receipt, its copy, a text file and a replay have the expected results, and the stack is destroyed."""
     assert smoke.code == 0, smoke.said
     assert [line.split()[1] for line in smoke.commands] == ["init", "apply", "output", "destroy"]
     assert smoke.said.splitlines()[-1].endswith("passed")
 
 
 def test_terraform_works_on_a_copy_that_is_gone_afterwards(smoke: Smoke) -> None:
-    """Expect one directory for all commands, outside the project: the state of a stack that stands is elsewhere."""
+    """All commands use one directory outside the project, so that the state of other stacks is not touched."""
     (place,) = {Path(line.split()[0].removeprefix("-chdir=")) for line in smoke.commands}
     assert not place.is_relative_to(INFRA)
     assert not place.exists()
 
 
 def test_it_makes_a_stack_of_its_own(smoke: Smoke, offline: Offline) -> None:
-    """Expect another name, a bucket of its own and no mail, and nothing that refuses to be destroyed."""
+    """The stack has its own name and bucket, sends no mail, and can be destroyed."""
     state = offline.apply("custom", {}, of=smoke.applied)
     assert state.output("bucket").startswith("rcpt-smoke-")
     assert state.output("table").startswith("rcpt-smoke-")
@@ -70,16 +70,16 @@ def test_it_makes_a_stack_of_its_own(smoke: Smoke, offline: Offline) -> None:
 
 
 def test_a_row_that_never_comes_fails_it(deployed: State, moto: Emulator, tmp_path: Path) -> None:
-    """Expect exit 1 where nobody works, and the stack to be destroyed all the same."""
+    """Without a worker, the script exits with 1 and still destroys the stack."""
     smoke = _run(_prepare(tmp_path, deployed), moto, wait_s=1)
     assert smoke.code == 1
-    assert "no such row" in smoke.said
+    assert "did not pass the filter" in smoke.said
     assert smoke.commands[-1].split()[1] == "destroy"
 
 
 @pytest.fixture(scope="module")
 def smoke(deployed: State, moto: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Smoke:
-    """Run it once for all tests, while a worker works."""
+    """Run the script once for all tests, while a worker runs."""
     return asyncio.run(_smoke(deployed, moto, _prepare(tmp_path_factory.mktemp("smoke"), deployed)))
 
 
@@ -93,7 +93,7 @@ async def _smoke(state: State, moto: Emulator, told: Path) -> Smoke:
 
 
 def _prepare(told: Path, state: State) -> Path:
-    """Put the tools and a file of variables into `told`."""
+    """Write the fake tools and a file of variables to `told`."""
     if not (aws := shutil.which("aws")) or not shutil.which("jq"):
         pytest.skip("aws or jq is not installed")
     for name, script in (("terraform", TERRAFORM), ("aws", AWS.format(aws=aws))):

@@ -1,4 +1,4 @@
-"""Both roots as Terraform sees them: format, schema, their own tests, and the examples."""
+"""Both roots in Terraform: format, schema, their own tests, and the examples."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ EXAMPLE_ROOTS = sorted(path.parent.name for path in (INFRA / "examples").glob("*
 
 
 def test_the_format_is_terraform_fmt() -> None:
-    """Expect nothing to format."""
+    """`terraform fmt` has nothing to change."""
     terraform = shutil.which("terraform") or pytest.skip("terraform is not installed")
     line = [terraform, "fmt", "-check", "-recursive", "-diff", str(INFRA)]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
@@ -21,14 +21,14 @@ def test_the_format_is_terraform_fmt() -> None:
 
 @pytest.mark.parametrize("root", ["express", "custom"])
 def test_its_own_tests_pass(offline: Offline, root: str) -> None:
-    """Expect `terraform test` with mocked AWS to pass in each root."""
+    """`terraform test` with a mocked AWS passes in each root."""
     done = offline.run("test", root, "-no-color")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)
 def test_an_example_plans(offline: Offline, example: object) -> None:
-    """Expect each example file to be a plan without an error or a warning."""
+    """Each example can be planned without errors or warnings."""
     path = INFRA / "examples" / str(example)
     done = offline.run("plan", path.parent.name, "-no-color", f"-var-file={path}")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -45,7 +45,7 @@ def test_an_example_root_runs_as_it_is(offline: Offline, example: str) -> None:
 
 
 def test_two_stacks_of_one_account_share_nothing(offline: Offline, custom: State) -> None:
-    """Expect no resource of one stack to be one of another's, whichever the roots, where the names differ."""
+    """Stacks with different names share no resource, whichever their roots."""
     others = [offline.apply(root, BASIC | {"name": "receipts-two"}) for root in ("express", "custom")]
     for other in others:
         assert not custom.arns & other.arns
@@ -53,7 +53,7 @@ def test_two_stacks_of_one_account_share_nothing(offline: Offline, custom: State
 
 @pytest.mark.parametrize("root", ["express", "custom"])
 def test_the_next_commands_are_ready_to_be_typed(root: str, request: pytest.FixtureRequest) -> None:
-    """Expect comments and commands of known tools, with nothing left to fill in, and the settings that a task has."""
+    """The output `next` has complete commands of known tools, with the settings of a task."""
     state: State = request.getfixturevalue(root)
     lines = state.output("next").splitlines()
     assert {line.split()[0] for line in lines} == {"#", "aws", "export", "receipts"}

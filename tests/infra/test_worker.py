@@ -1,7 +1,7 @@
-"""The real worker on the very resources that Terraform makes, with the settings and the permissions that it gives.
+"""The real worker on Terraform's resources, with the settings and permissions that Terraform defines.
 
-A pretended apply of custom/ is replayed onto moto; a worker process with the task definition's environment then works
-on uploads of every kind, through a proxy that writes down what each call would ask of IAM.
+A simulated apply of custom/ is replayed onto moto. A worker process with the task definition's environment then
+processes uploads of every kind, through a proxy that records the permission that each call needs.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ from tests.support.endpoint import FakeEndpoint, reading, total_of
 from tests.support.pictures import picture
 
 NO_CLUSTER = "aws_ecs_cluster_capacity_providers"
-"""The replaying tool gives this call no cluster."""
+"""The replay tool omits the cluster in this call."""
 KEYS = ("in/plain.jpg", "in/long.jpg", "in/again.jpg", "in/versioned.jpg", "in/not-there.jpg")
 PLAIN, LONG, AGAIN, VERSIONED = (picture(number) for number in range(1, 5))
 
 
 @dataclass(frozen=True)
 class Run:
-    """What came of the uploads."""
+    """The results of all uploads."""
 
     rows: dict[str, dict[str, Any]]
     dead: list[dict[str, Any]]
@@ -37,19 +37,19 @@ class Run:
 
 @pytest.mark.parametrize("root", ["express", "custom"])
 def test_every_call_that_the_resources_stand_for_is_taken(offline: Offline, root: str, request: Any) -> None:
-    """Expect botocore to find nothing wrong with the parameters of any call, Express Mode included."""
+    """botocore accepts the parameters of every call, including those of Express Mode."""
     said = offline.replay(request.getfixturevalue(root), skip=NO_CLUSTER)
     assert "failed  " not in said
     assert "aws_dynamodb_table" in said
 
 
 def test_an_upload_becomes_a_row(run: Run) -> None:
-    """Expect the bucket's own notification to have brought the upload through queue and worker into the table."""
+    """The bucket's notification brings an upload through queue and worker into the table."""
     assert run.rows["in/plain.jpg"]["total"] == Decimal(total_of(PLAIN))
 
 
 def test_every_other_upload_ends_as_a_row_too(run: Run) -> None:
-    """Expect a large answer and one at the second try to be read, and what can never work to be rejected."""
+    """A large answer and one on the second attempt are stored, and an upload that can never work is rejected."""
     assert run.rows["in/long.jpg"]["total"] == Decimal(total_of(LONG))
     assert run.rows["in/again.jpg"]["total"] == Decimal(total_of(AGAIN))
     assert run.rows["in/versioned.jpg"]["version_id"]
@@ -57,32 +57,32 @@ def test_every_other_upload_ends_as_a_row_too(run: Run) -> None:
 
 
 def test_what_is_no_message_is_a_dead_letter(run: Run) -> None:
-    """Expect the body that nobody understands in the dead-letter queue, with the reason beside it."""
+    """A malformed body is in the dead-letter queue with its reason."""
     (message,) = run.dead
     assert message["Body"] == "not a message"
     assert message["MessageAttributes"]["reason"]["StringValue"]
 
 
 def test_the_worker_stops_cleanly(run: Run) -> None:
-    """Expect exit code 0 after SIGTERM."""
+    """The worker exits with 0 after SIGTERM."""
     assert run.process.exit_code == 0
 
 
 def test_the_metrics_bear_the_stacks_name(run: Run) -> None:
-    """Expect what the alarms read: the dimension `Service` with the stack's name, and what was counted."""
+    """Metrics have the dimension `Service` with the stack's name, which the alarms read, and count events."""
     assert run.process.metrics
     assert {line["Service"] for line in run.process.metrics} == {"receipts"}
     assert sum(line.get("DeadLettered", 0) for line in run.process.metrics) == 1
 
 
 def test_each_permission_that_the_worker_uses_is_granted(run: Run, worker_policy: Policy) -> None:
-    """Expect the task role to allow every call that was made."""
+    """The task role allows every call that was made."""
     refused = {call for call in run.process.calls if not worker_policy.allows(call)}
     assert not refused
 
 
 def test_each_permission_that_is_granted_is_used(run: Run, worker_policy: Policy) -> None:
-    """Expect a call for everything that the task role allows: nothing is granted in case it might be needed."""
+    """Every permission of the task role is used by a call."""
     unused = [
         f"{grant.sid}: {grant.action} on {grant.resource}"
         for grant in worker_policy.grants
@@ -109,7 +109,7 @@ async def _work(state: State, moto: Emulator) -> Run:
         endpoint = await stack.enter_async_context(FakeEndpoint(answer=_Answers(), service_s=lambda: 1.5).serve())
         aws = await clients(stack, moto.url)
         await _upload(aws, given, {"in/plain.jpg": PLAIN, "in/long.jpg": LONG, "in/again.jpg": AGAIN})
-        # Quicker than an operator would want it, so that a lease is extended while a test waits for it.
+        # Shorter than in production, so that a lease is extended during the test.
         quick = {"VISIBILITY_S": "4", "HEARTBEAT_S": "1", "RECEIVE_WAIT_S": "1", "BACKOFF_BASE_S": "1"}
         async with running(
             given,
@@ -125,7 +125,7 @@ async def _work(state: State, moto: Emulator) -> Run:
 
 
 class _Answers:
-    """Answers one picture at the second try only, and one at too great a length for a row."""
+    """Answers one picture only on the second attempt, and one with a receipt too large for a row."""
 
     def __init__(self) -> None:
         self._asked: set[bytes] = set()
@@ -147,7 +147,7 @@ def _long(body: bytes) -> bytes:
 
 
 async def _upload(aws: Aws, given: dict[str, str], pictures: dict[str, bytes]) -> None:
-    """Put pictures into the bucket, which tells the queue by itself; then send what no bucket would."""
+    """Upload pictures, which sends events to the queue; then send messages that no bucket would send."""
     bucket, queue = given["RECEIPTS_BUCKET"], given["RECEIPTS_QUEUE_URL"]
     for key, body in pictures.items():
         await aws.s3.put_object(Bucket=bucket, Key=key, Body=body)

@@ -1,4 +1,4 @@
-"""Embedded metric format, held against its specification.
+"""Embedded metric format, checked against its specification.
 
 Source: docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html.
 """
@@ -21,7 +21,7 @@ happenings = st.lists(
 
 
 def valid(line: str) -> dict[str, Any]:
-    """Return the line's content, which must be as the specification asks."""
+    """Return the parsed line, which must conform to the specification."""
     assert "\n" not in line
     assert len(line) < 1_000_000
     content: dict[str, Any] = json.loads(line)
@@ -44,7 +44,7 @@ def valid(line: str) -> dict[str, Any]:
 
 @given(happenings)
 def test_every_line_is_valid_and_counts_are_told_once(happened: list[tuple[str, str, Any]]) -> None:
-    """Whatever happened, each line keeps to the specification; what was told is not told again."""
+    """Each line conforms to the specification for any events, and no event is reported twice."""
     telemetry = Telemetry(clock=lambda: 1_700_000_000.5)
     telemetry.level("InFlight", lambda: 3)
     telemetry.breaker("s3", is_open=True)

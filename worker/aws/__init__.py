@@ -1,1 +1,1 @@
-"""AWS: the clients, the direct calls, and the definition of the resources that the worker uses."""
+"""AWS: clients, direct calls, and the definition of the resources that the worker uses."""

@@ -1,8 +1,8 @@
-"""The AWS clients: made in one place, so that one place decides how they behave.
+"""The AWS clients and their configuration.
 
-In the worker botocore's own retries are off, because ours know the difference between a receipt and an outage; a
-command that a person waits for has them on. Its parameter checks are off, because our calls are tested and the check is
-a tenth of a call's CPU; checksums only where S3 requires them.
+In the worker botocore's retries are off: the worker's own retries can tell a bad receipt from an outage. Commands that
+a person waits for have them on. botocore's parameter validation is off: our calls are tested, and validation costs a
+tenth of a call's CPU. Checksums are sent only where S3 requires them.
 """
 
 import os
@@ -17,7 +17,8 @@ import aioboto3
 import botocore
 from aiobotocore.config import AioConfig
 
-from worker.aws.direct import DirectJson, DirectS3, DirectSageMaker, Pool
+from worker.aws.direct import DirectJson, DirectS3, DirectSageMaker
+from worker.aws.pool import Pool
 from worker.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
 SIGNED: dict[str, Any] = {"signature_version": "s3v4"}
-"""Links are signed by version 4 in us-east-1 too, where botocore's default is version 2."""
+"""Sign links with version 4 everywhere. In us-east-1 botocore's default is version 2."""
 
 SQS_CALLS = ("receive_message", "delete_message_batch", "change_message_visibility_batch")
 DYNAMODB_CALLS = ("get_item", "put_item", "update_item", "query")
@@ -35,7 +36,7 @@ DYNAMODB_CALLS = ("get_item", "put_item", "update_item", "query")
 
 @dataclass(frozen=True, kw_only=True)
 class Clients:
-    """The four services that a worker speaks to."""
+    """The clients of the four services that a worker uses."""
 
     sqs: "SQSClient"
     s3: "S3Client"
@@ -46,9 +47,9 @@ class Clients:
 def config(
     *, timeout_s: float, connections: int, attempts: int = 1, whole_s: float | None = None, **more: Any
 ) -> AioConfig:
-    """Return how a client behaves: `timeout_s` for an answer, `connections` kept open at most, `attempts` of a call.
+    """Return a client configuration with at most `connections` open connections and `attempts` of each call.
 
-    `timeout_s` is for each part of an answer, `whole_s` for all of it. `more` goes to botocore's Config as it is.
+    `timeout_s` limits each part of an answer, `whole_s` the whole call. `more` goes to botocore's Config unchanged.
     """
     return AioConfig(
         connect_timeout=min(timeout_s, 10),
@@ -58,19 +59,19 @@ def config(
         parameter_validation=False,
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
-        # A bucket's name in the path works with every emulator and, in the address, with every bucket: botocore picks.
+        # Emulators need the bucket's name in the path, AWS prefers it in the host name: let botocore choose.
         s3={"addressing_style": "auto"},
-        # A fixed one: botocore puts its own together anew for each call, which costs a tenth of the call's CPU.
+        # Fixed, because botocore otherwise rebuilds the user agent for each call, at a tenth of the call's CPU.
         user_agent=f"receipts-worker/{metadata.version('receipts-worker')} botocore/{botocore.__version__}",
-        http_session_cls=partial(Pool, whole_s=whole_s),  # type: ignore[arg-type]  # it is called, nothing else
+        http_session_cls=partial(Pool, whole_s=whole_s),  # type: ignore[arg-type]  # botocore only calls it
         **more,
     )
 
 
 def session() -> Any:
-    """Return a session in the region of AWS_REGION, as every other SDK has it, or of AWS_DEFAULT_REGION.
+    """Return a session in the region named by AWS_REGION, or else by AWS_DEFAULT_REGION.
 
-    Botocore itself reads only the latter
+    Other SDKs read AWS_REGION; botocore itself reads only AWS_DEFAULT_REGION
     (docs.aws.amazon.com/sdkref/latest/guide/feature-region.html, table of support by SDK).
     """
     return aioboto3.Session(region_name=os.environ.get("AWS_REGION") or None)
@@ -78,7 +79,7 @@ def session() -> Any:
 
 @asynccontextmanager
 async def clients(settings: Settings, *, attempts: int = 1) -> AsyncIterator[Clients]:
-    """Open the clients and close them at the end; each call is tried `attempts` times by botocore."""
+    """Open the clients, and close them on exit. botocore makes up to `attempts` attempts of each call."""
     opened = session()
     connections = settings.max_in_flight + 8
     call_s, invoke_s = settings.call_timeout_s, settings.endpoint_timeout_s
@@ -100,7 +101,7 @@ async def clients(settings: Settings, *, attempts: int = 1) -> AsyncIterator[Cli
 
 
 def _direct(made: Clients, credentials: Any) -> Clients:
-    """Return `made` with the calls of every receipt direct: they know of no second attempt."""
+    """Return `made` with direct calls for what every receipt needs. Direct calls make a single attempt."""
     return Clients(
         sqs=cast("SQSClient", DirectJson(made.sqs, credentials, calls=SQS_CALLS, kind="QueueUrl")),
         s3=cast("S3Client", DirectS3(made.s3, credentials)),

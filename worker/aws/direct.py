@@ -1,181 +1,45 @@
-"""The calls of every receipt, past botocore: it makes the first of a kind, and the following are made like that one.
+"""Direct calls: the calls of every receipt, at a fraction of botocore's CPU cost.
 
-Most of a call's CPU is botocore's own: endpoint rules, event hooks, serialising and signing put each request together
-anew, though those to one table or bucket differ in nothing but their body or key. So the first goes through botocore,
-and what it sent is kept as a template: address, headers, signature's scope, connection pool. A template is used only if
-our signature of that same request is botocore's to the letter; whatever is unusual (other arguments, other kinds of
-signature, an S3 redirect) goes through botocore for good. Credentials, pools, parsers and errors are botocore's too, so
-that nobody who calls sees a difference.
+botocore spends most of a call's CPU on building the request: endpoint rules, event hooks, serialising and signing. Yet
+the requests to one table or bucket differ only in their body or key. So botocore builds the first request of a kind,
+and a `Template` keeps what the others share: URL, headers, signing scope, connection pool. A template is used only if
+our signature of that request equals botocore's. Unusual calls (other arguments, other signatures, S3 redirects) always
+go through botocore. Credentials, pools, parsers and errors are botocore's too, so that callers see no difference.
 """
 
-import calendar
 import datetime as dt
 import io
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from functools import partial
 from hashlib import sha256
 from typing import Any, Final, NoReturn, cast
-from urllib.parse import quote, urlsplit
 
 import aiohttp
-from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.response import StreamingBody
 from botocore.exceptions import HTTPClientError, ReadTimeoutError
-from botocore.httpsession import ProxyConfiguration
 from botocore.parsers import ResponseParser, ResponseParserError, ResponseParserFactory
-from botocore.utils import normalize_url_path, parse_timestamp, percent_encode
+from botocore.utils import parse_timestamp, percent_encode
 from pydantic_core import from_json, to_json
 from yarl import URL
 
 from worker.aws.hashed import Hashed
-from worker.aws.signature import ALGORITHM, EMPTY_SHA256, STAMP, Credentials, Signer
+from worker.aws.pool import NotSent, Recording, recording
+from worker.aws.signature import EMPTY_SHA256
+from worker.aws.template import Template, text
 
-_OF_ONE_REQUEST: Final = frozenset(
-    {
-        "amz-sdk-invocation-id",
-        "amz-sdk-request",
-        "authorization",
-        "content-length",
-        "x-amz-date",
-        "x-amz-security-token",
-    }
-)
-"""Headers that are made anew for each request, or told to AWS only for its statistics (amz-sdk-*)."""
 _BUCKET_ELSEWHERE: Final = frozenset({301, 302, 307, 308, 400})
 """Statuses that may mean that the bucket is in another region; botocore finds out which."""
 
 _AT_ONCE_BYTES: Final = 1_048_576
-"""Largest body that goes out in one piece: a larger one would hold up everything else in this process."""
+"""Largest body that is sent in one piece. A larger one would block the event loop while it is copied."""
 _PIECE_BYTES: Final = 262_144
-
-_notes: ContextVar["_Notes | None"] = ContextVar("notes", default=None)
-
-
-class _Held(Exception):  # nothing went wrong
-    """A request was put together to be looked at, and not sent."""
-
-
-@dataclass
-class _Notes:
-    """What the current task's calls of botocore put together."""
-
-    hold: bool
-    """Send nothing."""
-    requests: list[tuple["Pool", Any]] = field(default_factory=list)
-
-
-@contextmanager
-def _noting(*, hold: bool) -> Iterator[_Notes]:
-    notes = _Notes(hold)
-    before = _notes.set(notes)
-    try:
-        yield notes
-    finally:
-        _notes.reset(before)
-
-
-class Pool(AIOHTTPSession):
-    """The connections of one client: aiobotocore's own, which botocore and the direct calls share."""
-
-    def __init__(self, *arguments: Any, whole_s: float | None = None, **more: Any) -> None:
-        """`whole_s` bounds a call up to its answer's last byte: botocore's own limits begin anew with each."""
-        super().__init__(*arguments, **more)
-        if whole_s:  # which bounds each part as well: a timer for each would cost a twentieth of a call
-            self._timeout = aiohttp.ClientTimeout(total=whole_s, sock_connect=self._timeout.sock_connect)
-        self._plain: dict[str | None, aiohttp.ClientSession] = {}
-
-    # Of the base class, but not in its published types.
-    _exit_stack: AsyncExitStack
-    _proxy_config: ProxyConfiguration
-    _timeout: aiohttp.ClientTimeout
-    _get_session: Callable[[str | None], Awaitable[aiohttp.ClientSession]]
-
-    async def send(self, request: Any) -> Any:
-        """Send a request that botocore has put together."""
-        if notes := _notes.get():
-            notes.requests.append((self, request))
-            if notes.hold:
-                raise _Held
-        return await super().send(request)
-
-    async def session_for(self, url: str) -> tuple[aiohttp.ClientSession, dict[str, Any]]:
-        """Return the session that requests to `url` are sent through, and the arguments that name its proxy.
-
-        It has the connections of botocore's session, but keeps no cookies, and its requests take less to put together.
-        """
-        proxy = self._proxy_config.proxy_url_for(url)
-        if proxy not in self._plain:
-            botocores = await self._get_session(proxy)
-            self._plain[proxy] = await self._exit_stack.enter_async_context(
-                aiohttp.ClientSession(
-                    connector=botocores.connector,
-                    connector_owner=False,
-                    timeout=botocores.timeout,
-                    cookie_jar=aiohttp.DummyCookieJar(),
-                    auto_decompress=False,
-                )
-            )
-        through = {"proxy": proxy, "proxy_headers": self._proxy_config.proxy_headers_for(url)} if proxy else {}
-        return self._plain[proxy], through
-
-
-@dataclass(frozen=True, kw_only=True)
-class Template:
-    """What the requests of one kind have in common."""
-
-    session: aiohttp.ClientSession
-    through: dict[str, Any]
-    method: str
-    url: str
-    """Up to what differs: an object's key and version."""
-    path: str
-    """Canonical path of `url`, for the signature."""
-    headers: dict[str, str]
-    signer: Signer
-
-    @classmethod
-    async def of(
-        cls, pool: Pool, request: Any, credentials: Credentials, *, key: str = "", query: str = ""
-    ) -> "Template | None":
-        """Return the template that `request`, as botocore sent it, is made by; None where it is of an unusual kind.
-
-        `key` and `query` are what the end of its address says, percent-encoded: in others of its kind they differ.
-        """
-        headers = {name.lower(): _text(value) for name, value in request.headers.items()}
-        authorization = headers.get("authorization", "")
-        scope = authorization.removeprefix(f"{ALGORITHM} Credential=").partition(", ")[0].split("/")
-        ending = f"{key}?{query}" if query else key
-        body = request.body or b""
-        if len(scope) != 5 or not request.url.endswith(ending) or not isinstance(body, bytes):
-            return None
-        *_, region, service, _ = scope
-        url = request.url.removesuffix(ending)
-        address = urlsplit(url)
-        path = address.path if service == "s3" else quote(normalize_url_path(address.path), safe="/~")
-        common = {name: value for name, value in headers.items() if name not in _OF_ONE_REQUEST}
-        names = authorization.partition("SignedHeaders=")[2].partition(",")[0].split(";")
-        signed = {name: value for name, value in (common | {"host": address.netloc}).items() if name in names}
-        signer = Signer(method=request.method, headers=signed, region=region, service=service)
-        at = calendar.timegm(time.strptime(headers["x-amz-date"], STAMP))
-        ours = signer.sign(credentials, at=at, path=path + key, query=query, payload_sha256=sha256(body).hexdigest())
-        if ours["Authorization"] != authorization:
-            return None
-        session, through = await pool.session_for(url)
-        if "content-type" not in common:  # aiohttp would say one
-            through["skip_auto_headers"] = {"content-type"}
-        common["accept-encoding"] = "identity"
-        return cls(
-            session=session, through=through, method=request.method, url=url, path=path, headers=common, signer=signer
-        )
 
 
 class Direct:
-    """A client of botocore whose hot calls are direct; all its others are botocore's."""
+    """A botocore client whose frequent calls are direct; all other calls are botocore's."""
 
     def __init__(self, client: Any, credentials: Any, *, clock: Callable[[], float] = time.time) -> None:
         """`credentials` are those that `client` signs with; `clock` gives seconds since the epoch."""
@@ -186,28 +50,31 @@ class Direct:
         self._templates: dict[Hashable, Template | None] = {}
 
     def __getattr__(self, name: str) -> Any:
-        """Return what botocore's client has under `name`."""
+        """Return the attribute `name` of botocore's client."""
         return getattr(self._client, name)
 
     async def _template(self, kind: Hashable, call: Callable[[], Awaitable[Any]], **ending: str) -> Template | None:
-        """Return the template of `kind`, or None where its calls are botocore's; `call` is one of them, by botocore."""
+        """Return the template of `kind`, or None if botocore must make its calls.
+
+        `call` makes one call of that kind through botocore. It is recorded and not sent.
+        """
         if kind not in self._templates:
-            with _noting(hold=True) as notes, suppress(_Held):
+            with recording(send=False) as recorded, suppress(NotSent):
                 await call()
-            await self._learn(kind, notes, **ending)
+            await self._learn(kind, recorded, **ending)
         return self._templates.get(kind)
 
-    async def _learn(self, kind: Hashable, notes: _Notes, **ending: str) -> None:
-        """Keep as the template of `kind` how the last of the noted requests was made."""
-        pool, request = notes.requests[-1]
+    async def _learn(self, kind: Hashable, recorded: Recording, **ending: str) -> None:
+        """Make the last recorded request the template of `kind`."""
+        pool, request = recorded.requests[-1]
         credentials = await self._credentials.get_frozen_credentials()
-        if f"={credentials.access_key}/" in _text(request.headers.get("Authorization", "")):  # they are still the same
+        if f"={credentials.access_key}/" in text(request.headers.get("Authorization", "")):  # not rotated since
             self._templates[kind] = await Template.of(pool, request, credentials, **ending)
 
     async def _send(
         self, template: Template, *, body: bytes | None = None, key: str = "", query: str = ""
     ) -> aiohttp.ClientResponse:
-        """Return the beginning of the answer to a request that is made by `template`."""
+        """Send a request made from `template` and return the response, its body still unread."""
         credentials = await self._credentials.get_frozen_credentials()
         signed = template.signer.sign(
             credentials,
@@ -231,29 +98,32 @@ class Direct:
             )
 
     async def _refuse(self, operation: str, response: aiohttp.ClientResponse) -> NoReturn:
-        """Raise the ClientError that `response`, whose status is not 200, is; what is no answer is unreadable."""
+        """Raise the ClientError that `response` describes. Its status is not 200.
+
+        Raises `ResponseParserError` for a success status that `operation` does not have.
+        """
         with _BotocoresErrors(str(response.url)):
             body = await response.read()
-        if response.status < 300:  # none of these operations has such a success: nothing was certainly done
-            raise ResponseParserError(f"{operation} was answered with status {response.status}")
+        if response.status < 300:  # No operation here has such a success, so the call may have had no effect.
+            raise ResponseParserError(f"{operation} was answered with the unexpected status {response.status}")
         service = self._client.meta.service_model
         parts = {"status_code": response.status, "headers": response.headers, "body": body, "context": {}}
         try:
             reply: Any = self._parser.parse(parts, service.operation_model(operation).output_shape)
             if (code := reply["Error"].get("Code")) and (shape := service.shape_for_error_code(code)):
-                reply.update(self._parser.parse(parts, shape))  # some say more than their code: an item, a status
-        except Exception:  # noqa: BLE001 # somebody between us and AWS answers in its stead: the status still says what
+                reply.update(self._parser.parse(parts, shape))  # Some errors carry more fields: an item, a status.
+        except Exception:  # noqa: BLE001 # A proxy answered instead of AWS. The status is still useful.
             reply = {"Error": {}, "ResponseMetadata": {"HTTPStatusCode": response.status}}
         about = reply["Error"]
-        # SQS has two names for each error; its exceptions go by the newer one.
+        # SQS has two codes per error. Its exceptions are named after QueryErrorCode.
         raise self._client.exceptions.from_code(about.get("QueryErrorCode") or about.get("Code"))(reply, operation)
 
 
 class DirectStream(Direct):
-    """A client of a service whose replies are bytes, with whatever else they say in their headers: S3, SageMaker."""
+    """A client of a service whose reply is a byte stream, with all other members in headers: S3, SageMaker."""
 
     def __init__(self, client: Any, credentials: Any, *, operation: str, **more: Any) -> None:
-        """`operation` is the one that is made direct, by its name in the API."""
+        """`operation` is the API name of the direct operation."""
         super().__init__(client, credentials, **more)
         shape = client.meta.service_model.operation_model(operation).output_shape
         self._headers: dict[str, tuple[str, Callable[[str], Any]]] = {}
@@ -267,13 +137,13 @@ class DirectStream(Direct):
                 self._prefixes[called] = name
 
     def _streamed(self, response: aiohttp.ClientResponse) -> Any:
-        """Return the reply that `response` has: what botocore's parser gives, at a tenth of its cost."""
+        """Return the reply in `response`: the same as botocore's parser returns, at a tenth of its cost."""
         reply: dict[str, Any] = {name: {} for name in self._prefixes.values()}
         for header, value in response.headers.items():
             low = header.lower()
             if low in self._headers:
                 name, read = self._headers[low]
-                with suppress(ValueError):  # a date that is none is no reason to go without the bytes
+                with suppress(ValueError):  # An invalid date is left out; the bytes are still good.
                     reply[name] = read(value)
             else:
                 for prefix, name in self._prefixes.items():
@@ -285,10 +155,10 @@ class DirectStream(Direct):
 
 
 class DirectJson(Direct):
-    """A client of a service that takes and gives JSON: SQS, DynamoDB."""
+    """A client of a service that speaks JSON: SQS, DynamoDB."""
 
     def __init__(self, client: Any, credentials: Any, *, calls: Iterable[str], kind: str, **more: Any) -> None:
-        """Make `calls`, by the names of the client's methods, direct; those with the same argument `kind` are alike."""
+        """Make the methods `calls` direct. Calls of one method with the same argument `kind` share a template."""
         super().__init__(client, credentials, **more)
         self._kind = kind
         for name in calls:
@@ -310,21 +180,21 @@ class DirectJson(Direct):
         try:
             reply: Any = from_json(body)
         except ValueError as error:
-            raise ResponseParserError(f"{method} was answered with what is no JSON") from error
+            raise ResponseParserError(f"the answer to {method} is not valid JSON") from error
         if not isinstance(reply, dict):
-            raise ResponseParserError(f"{method} was answered with what is no JSON object")
+            raise ResponseParserError(f"the answer to {method} is not a JSON object")
         reply["ResponseMetadata"] = {"HTTPStatusCode": 200}
         return reply
 
 
 class DirectS3(DirectStream):
-    """S3, whose objects are fetched directly."""
+    """An S3 client that fetches objects directly."""
 
     def __init__(self, client: Any, credentials: Any, **more: Any) -> None:
         super().__init__(client, credentials, operation="GetObject", **more)
 
     async def get_object(self, **arguments: Any) -> Any:
-        """Return what botocore's `get_object` returns; with other arguments than these three it is botocore's."""
+        """Return what botocore's `get_object` returns. Calls with arguments besides these three go through botocore."""
         if arguments.keys() - {"Bucket", "Key", "VersionId"}:
             return await self._client.get_object(**arguments)
         bucket = arguments["Bucket"]
@@ -344,23 +214,23 @@ class DirectS3(DirectStream):
         if response.status not in _BUCKET_ELSEWHERE:
             await self._refuse("GetObject", response)
         response.release()
-        with _noting(hold=False) as notes:
+        with recording(send=True) as recorded:
             try:
                 reply = await by_botocore()
             except RecursionError as error:
-                raise ResponseParserError("the bucket is always elsewhere") from error
-        await self._learn(bucket, notes, key=key, query=query)
+                raise ResponseParserError(f"S3 redirects endlessly for the bucket {bucket!r}") from error
+        await self._learn(bucket, recorded, key=key, query=query)
         return reply
 
 
 class DirectSageMaker(DirectStream):
-    """SageMaker's runtime, whose endpoints are invoked directly."""
+    """A SageMaker runtime client that invokes endpoints directly."""
 
     def __init__(self, client: Any, credentials: Any, **more: Any) -> None:
         super().__init__(client, credentials, operation="InvokeEndpoint", **more)
 
     async def invoke_endpoint(self, *, Body: Any, **arguments: Any) -> Any:  # noqa: N803 # botocore's name
-        """Return what botocore's `invoke_endpoint` returns; a body that is not in memory is botocore's to send."""
+        """Return what botocore's `invoke_endpoint` returns. A body that is not in memory goes through botocore."""
         body = Body.getvalue() if isinstance(Body, io.BytesIO) else Body
         if not isinstance(body, bytes):
             return await self._client.invoke_endpoint(Body=Body, **arguments)
@@ -382,12 +252,12 @@ async def _pieces(body: bytes) -> AsyncIterator[bytes]:
 
 
 def _stream(response: aiohttp.ClientResponse) -> StreamingBody:
-    made: Any = StreamingBody  # its published types are those of botocore's
+    made: Any = StreamingBody  # its published types expect botocore's raw stream
     return cast("StreamingBody", made(response, response.headers.get("Content-Length")))
 
 
 class _BotocoresErrors:
-    """A block in which what aiohttp raises is raised as botocore's clients do."""
+    """A context manager that raises aiohttp's errors as those of botocore."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -403,7 +273,7 @@ class _BotocoresErrors:
 
 
 def _parser(client: Any) -> ResponseParser:
-    """Return botocore's parser of `client`'s replies, with a quicker way to read the dates of HTTP."""
+    """Return botocore's parser for the replies of `client`, with a faster parser of HTTP dates."""
     factory = ResponseParserFactory()
     factory.set_parser_defaults(timestamp_parser=_moment)
     return factory.create_parser(client.meta.service_model.resolved_protocol)
@@ -417,7 +287,7 @@ def _moment(value: Any) -> dt.datetime:
 
 
 def _reader(type_name: str) -> Callable[[str], Any]:
-    """Return what reads a header that holds a value of one of botocore's types."""
+    """Return the function that converts a header's value to the botocore type `type_name`."""
     match type_name:
         case "integer" | "long":
             return int
@@ -431,7 +301,3 @@ def _reader(type_name: str) -> Callable[[str], Any]:
 
 def _sha256(body: bytes) -> str:
     return body.sha256 if isinstance(body, Hashed) else sha256(body).hexdigest()
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value

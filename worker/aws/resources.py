@@ -1,6 +1,6 @@
-"""What stands on AWS around the worker, defined once: bucket, queue, dead-letter queue, table and its indexes.
+"""The AWS resources around the worker, defined once: bucket, queue, dead-letter queue, table and its indexes.
 
-The embedded stack makes exactly this, `receipts doctor` looks for exactly this, and Terraform is held against it.
+The embedded stack creates them, `receipts doctor` checks for them, and tests compare Terraform with them.
 """
 
 import json
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 OWN_PREFIX = "_receipts/"
-"""Keys under this prefix are the worker's own output (raw answers too large for the table), never receipts."""
+"""Prefix of the worker's own output: raw answers too large for the table. Keys under it are never receipts."""
 
 STATUS_SHARDS = 8
-"""A status alone as an index key is one hot partition of 1,000 write units a second: it is spread over this many."""
+"""Partitions per status in the index `by_status`. One partition takes only 1,000 write units a second."""
 
 CONTENT_PREFIX = "sha256:"
-"""Rows whose `document` starts so hold the answer for one content. A document starts with a bucket's name, which
+"""Prefix of the key of a content row. It cannot clash with a document, which starts with a bucket's name: those
 cannot contain a colon (docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html)."""
 
 
@@ -26,20 +26,20 @@ class QueueSpec:
     visibility_timeout_s: int = 120
     receive_wait_s: int = 20
     retention_s: int = 1_209_600
-    """14 days, SQS's most, for both queues: time for people to mend what is broken."""
+    """14 days, the maximum of SQS, for both queues. It leaves people time to repair a fault."""
     max_receive_count: int = 10
-    """A worker that is killed uses up a receive of all it holds, and a fleet may be killed again and again: so more
-    than the usual five. Ten receives of a receipt that always fails take about 20 minutes by the backoff."""
+    """More than the usual five, because a killed worker uses up one receive of every message in flight, and a fleet may
+    be killed repeatedly. With backoff, ten receives of a receipt that always fails take about 20 minutes."""
 
     @property
     def dead_letter_name(self) -> str:
-        """The dead-letter queue's name."""
+        """Name of the dead-letter queue."""
         return f"{self.name}-dead-letter"
 
 
 @dataclass(frozen=True, kw_only=True)
 class IndexSpec:
-    """One global secondary index: its keys, and what it carries beside them."""
+    """One global secondary index: its keys, and whether it projects further attributes."""
 
     name: str
     partition_key: str
@@ -68,15 +68,15 @@ LISTED = (
     "possible_duplicate_of",
     "reviewed_at",
 )
-"""What every index carries beside its keys: what a list shows, but not the whole receipt nor its history.
+"""Attributes that every index projects: those that a list shows, without the whole receipt and its history.
 
-Of attributes that are no keys DynamoDB projects at most 100, counted over all indexes
+DynamoDB projects at most 100 non-key attributes, counted over all indexes
 (docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableSpec:
-    """The results table: one row a document."""
+    """The results table: one row per document, plus content rows and replay manifests."""
 
     name: str = "receipts"
     partition_key: str = "document"
@@ -89,7 +89,7 @@ class TableSpec:
     )
 
     def create_table_arguments(self) -> dict[str, Any]:
-        """Return the arguments of DynamoDB's CreateTable for this table, billed by request."""
+        """Return the arguments of DynamoDB's CreateTable for this table, billed per request."""
         keys = {self.partition_key} | {key for index in self.indexes for key in (index.partition_key, index.sort_key)}
         return {
             "TableName": self.name,
@@ -111,7 +111,7 @@ class TableSpec:
 
 
 def index_projection(index: IndexSpec) -> dict[str, Any]:
-    """Return DynamoDB's Projection of `index`: what a list shows, less the index's own keys."""
+    """Return DynamoDB's Projection of `index`: the listed attributes, without the index's own keys."""
     if index.keys_only:
         return {"ProjectionType": "KEYS_ONLY"}
     own = {index.partition_key, index.sort_key}
@@ -120,18 +120,18 @@ def index_projection(index: IndexSpec) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class BucketSpec:
-    """The bucket of uploads: versioned, private, with its events on the queue."""
+    """The bucket of uploads: versioned, private, with its events sent to the queue."""
 
     name: str = "receipts"
     events: tuple[str, ...] = ("s3:ObjectCreated:*",)
     versioned: bool = True
-    """Without versions two writes at once to one key may give one event
+    """Without versions, two simultaneous writes to one key may cause a single event
     (docs.aws.amazon.com/AmazonS3/latest/userguide/EventNotifications.html)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceSpecs:
-    """Everything around the worker."""
+    """The definitions of all resources."""
 
     bucket: BucketSpec = field(default_factory=BucketSpec)
     queue: QueueSpec = field(default_factory=QueueSpec)
@@ -139,7 +139,7 @@ class ResourceSpecs:
 
 
 def queue_attributes(queue: QueueSpec, *, dead_letter_arn: str) -> dict[str, str]:
-    """Return SQS's attributes of the work queue, as CreateQueue takes them, without its access policy."""
+    """Return the SQS attributes of the work queue for CreateQueue, without its access policy."""
     return {
         "VisibilityTimeout": str(queue.visibility_timeout_s),
         "ReceiveMessageWaitTimeSeconds": str(queue.receive_wait_s),
@@ -152,14 +152,14 @@ def queue_attributes(queue: QueueSpec, *, dead_letter_arn: str) -> dict[str, str
 
 
 def dead_letter_attributes(queue: QueueSpec) -> dict[str, str]:
-    """Return SQS's attributes of the dead-letter queue."""
+    """Return the SQS attributes of the dead-letter queue for CreateQueue."""
     return {"MessageRetentionPeriod": str(queue.retention_s), "SqsManagedSseEnabled": "true"}
 
 
 def queue_policy(*, queue_arn: str, bucket_arn: str, account_id: str) -> dict[str, Any]:
-    """Return the queue's access policy: this bucket of this account may send, nobody else, and only over TLS.
+    """Return the queue's access policy: only this bucket of this account may send, and only over TLS.
 
-    The conditions are those of docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html.
+    The conditions follow docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html.
     """
     return {
         "Version": "2012-10-17",

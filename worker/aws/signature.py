@@ -1,7 +1,7 @@
-"""AWS Signature Version 4 of requests that are alike: what they share is put together once.
+"""AWS Signature Version 4 for similar requests: the parts that they share are computed once.
 
-botocore's signer gives the same signatures (the tests hold this one to it) at ten times the cost, because it begins
-anew with each request (docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html).
+botocore's signer starts from scratch for each request, at ten times the cost. Tests check that both give equal
+signatures (docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html).
 """
 
 import hmac
@@ -17,33 +17,33 @@ ALGORITHM: Final = "AWS4-HMAC-SHA256"
 EMPTY_SHA256: Final = sha256(b"").hexdigest()
 STAMP: Final = "%Y%m%dT%H%M%SZ"
 DATE: Final = "x-amz-date"
-TOKEN: Final = "x-amz-security-token"  # noqa: S105 # the name of a header
+TOKEN: Final = "x-amz-security-token"  # noqa: S105 # a header's name
 
 
 class Credentials(Protocol):
-    """Credentials as they are at one moment: botocore's frozen ones."""
+    """A snapshot of credentials: botocore's frozen ones."""
 
     @property
     def access_key(self) -> str | None:
-        """Which key signs."""
+        """Id of the key that signs."""
         ...
 
     @property
     def secret_key(self) -> str | None:
-        """What it signs with."""
+        """Secret that it signs with."""
         ...
 
     @property
     def token(self) -> str | None:
-        """The session's token, where the credentials are temporary."""
+        """Session token of temporary credentials."""
         ...
 
 
 class Signer:
-    """Signs requests of one method to one service that have the same headers."""
+    """A signer for requests to one service that share method and headers."""
 
     def __init__(self, *, method: str, headers: Mapping[str, str], region: str, service: str) -> None:
-        """`headers` are those that are signed and stay the same, by their names in small letters, `host` among them."""
+        """`headers` are the signed headers that stay the same, `host` among them, with lower-case names."""
         self._method = method
         self._headers = {name: " ".join(value.split()) for name, value in headers.items()}
         self._scope = f"{region}/{service}/aws4_request"
@@ -57,9 +57,9 @@ class Signer:
     def sign(
         self, credentials: Credentials, *, at: float, path: str, query: str = "", payload_sha256: str = EMPTY_SHA256
     ) -> dict[str, str]:
-        """Return the headers that sign one request made at `at`, seconds since the epoch.
+        """Return the headers that sign one request sent at `at`, in seconds since the epoch.
 
-        `path` and `query` are canonical: percent-encoded, the path once more for every service but S3.
+        `path` and `query` are canonical: percent-encoded, the path twice for every service except S3.
         """
         second = int(at)
         if second != self._second:
@@ -89,7 +89,7 @@ class Signer:
         return signed
 
     def _arrange(self, *, with_token: bool) -> None:
-        """Put the lines of the headers in order: before, between and after those that change."""
+        """Arrange the fixed header lines: before, between and after the lines that vary."""
         lines = [(name, f"{name}:{self._headers[name]}\n") for name in sorted(self._headers)]
         self._lines = (
             "".join(line for name, line in lines if name < DATE),
@@ -100,9 +100,9 @@ class Signer:
         self._with_token = with_token
 
     def _day_key(self, secret: str, day: str) -> tuple["HASH", "HASH"]:
-        """Return the day's key as the two halves of an HMAC that it has been put into (RFC 2104).
+        """Return the day's signing key as the inner and outer hash of an HMAC (RFC 2104), ready to copy.
 
-        `hmac.digest` would look its algorithm up for each signature, at twice the cost of all of it.
+        `hmac.digest` looks up its algorithm for each signature, which would double the total cost.
         """
         if self._key is None or self._key[:2] != (secret, day):
             key = hmac.digest(f"AWS4{secret}".encode(), day.encode(), "sha256")

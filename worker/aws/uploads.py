@@ -1,4 +1,4 @@
-"""Files on their way into the bucket: what can be sent, under which key, as which media type."""
+"""Uploads of local files: which can be sent, under which key, and as which media type."""
 
 import asyncio
 import email.utils
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from worker.receipts.record import Record
 
 MORE_TYPES = {".heic": "image/heic", ".heif": "image/heif", ".avif": "image/avif", ".webp": "image/webp"}
-"""What phones produce and not every system's table knows."""
-KEY_LIMIT = 1_024
-"""S3's longest key, bytes of UTF-8 (docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html)."""
+"""Media types of photos from phones, which some systems' tables lack."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +29,11 @@ class Uploaded:
 
     @property
     def document(self) -> str:
-        """The key of its record."""
+        """Key of the record of this upload."""
         return f"{self.bucket}/{self.key}"
 
     def answered_by(self, record: "Record") -> bool:
-        """Tell whether `record` is about this upload, or about a later one that took its place."""
+        """Return whether `record` is about this upload, or about a later one that replaced it."""
         ours, theirs = self.version, record.version
         if ours.own_id and theirs.own_id == ours.own_id:
             return True
@@ -45,14 +43,14 @@ class Uploaded:
 
 
 def problem(path: Path) -> str | None:
-    """Return why `path` cannot be sent, with the cure, or None."""
+    """Return why `path` cannot be sent and what to do, or None if it can."""
     try:
         if path.is_dir():
             return f"{path} is a directory: name its files, such as {path}/*"
         if not path.exists():
             return f"{path} does not exist"
         if not path.is_file():
-            return f"{path} is no regular file"
+            return f"{path} is not a regular file"
         with path.open("rb"):
             return None
     except OSError as error:
@@ -60,9 +58,9 @@ def problem(path: Path) -> str | None:
 
 
 def keys(paths: Iterable[Path], *, prefix: str = "") -> dict[Path, str]:
-    """Return a key for each file: `prefix` and its name, with a number where two have the same.
+    """Return a key for each file: `prefix` and the file's name, with a number if two files have the same name.
 
-    A path that is given twice stands once. Names that are not UTF-8 keep what can be shown of them.
+    A path given twice gets one key. In a name that is not valid UTF-8, U+FFFD replaces the invalid bytes.
     """
     found: dict[Path, str] = {}
     taken: set[str] = set()
@@ -81,15 +79,15 @@ def keys(paths: Iterable[Path], *, prefix: str = "") -> dict[Path, str]:
 
 
 def media_type(path: Path) -> str:
-    """Return the media type that the name of `path` says."""
+    """Return the media type that the file extension of `path` implies."""
     return MORE_TYPES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
 
 
 async def put(s3: "S3Client", path: Path, *, bucket: str, key: str) -> Uploaded:
-    """Put the file `path` into `bucket` as `key`; raises OSError or botocore's errors where that cannot be done."""
+    """Upload the file `path` to `bucket` as `key`. Raises `OSError` or botocore's errors on failure."""
     with await asyncio.to_thread(path.open, "rb") as file:
         answer = await s3.put_object(Bucket=bucket, Key=key, Body=file, ContentType=media_type(path))
-    # S3's own clock, which is also the one of its events.
+    # S3's clock, because its events use the same one.
     taken_at = email.utils.parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
     return Uploaded(
         bucket=bucket,

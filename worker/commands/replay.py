@@ -177,13 +177,10 @@ async def _choose(options: ReplayOptions, context: ReplayContext, manifest: "Man
 
 async def _send(options: ReplayOptions, context: ReplayContext, manifest: "Manifest", entry: "ManifestEntry") -> int:
     """Send the rest of a replay; return 0, or 1 if it was interrupted."""
-    from worker.messages.parse import replay_body
     from worker.replay.replayer import Replayer
 
     replay_id = context.replay_id
-    replayer = Replayer(
-        sqs=context.aws.sqs, queue_url=context.queue_url, results=context.results, manifest=manifest, encode=replay_body
-    )
+    replayer = Replayer(sqs=context.aws.sqs, queue_url=context.queue_url, results=context.results, manifest=manifest)
     with progress(entry.total) as show, interrupts() as stopping:
         entry = await replayer.run(
             replay_id, pace=context.pace, stopping=stopping, on_progress=lambda state: show(state.sent)
@@ -226,24 +223,14 @@ def _named(key: str, bucket: str | None) -> list[str]:
 
 
 async def _redrive(options: ReplayOptions, context: ReplayContext) -> int:
-    from worker.errors import Malformed
-    from worker.messages.parse import parse, replay_body
     from worker.replay.dead_letters import DeadLetterFilter, DeadLetters, ReplayCommand
-
-    def read(body: str) -> tuple[Any, ...]:
-        try:
-            return parse(body).uploads
-        except Malformed:
-            return ()
 
     wanted = DeadLetterFilter(
         reason=options.selection.reason,
         older_than_s=age_s(options.older_than),
         younger_than_s=age_s(options.younger_than),
     )
-    letters = DeadLetters(
-        sqs=context.aws.sqs, queue_url=context.queue_url, results=context.results, read=read, encode=replay_body
-    )
+    letters = DeadLetters(sqs=context.aws.sqs, queue_url=context.queue_url, results=context.results)
     url, arn = await letters.addresses()
     if not options.yes:
         return await _look(options, letters, url, wanted)

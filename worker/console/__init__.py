@@ -1,1 +1,1 @@
-"""The console: HTTP API, OpenAPI document and the pages that use them."""
+"""The console: the HTTP API, its OpenAPI document, and the pages that use the API."""

@@ -1,4 +1,4 @@
-"""The HTTP API, version 1: upload, list, look at, correct, approve and replay receipts, and watch the queue."""
+"""The HTTP API, version 1: upload, list, show, correct, approve and replay receipts, and watch the queue."""
 
 import asyncio
 import datetime as dt
@@ -32,7 +32,6 @@ from worker.console.schemas import (
 from worker.errors import Rejected
 from worker.extraction.pages import ImageLimits
 from worker.extraction.sandbox import prepare
-from worker.messages.parse import replay_body
 from worker.receipts.document import timestamp
 from worker.receipts.record import Record
 from worker.receipts.text import printable_json
@@ -46,11 +45,13 @@ from worker.results.stats import stats
 from worker.settings import Settings
 
 LINK_S: Final = 300
+"""Seconds for which a link to an image is valid."""
 BODY_BYTES: Final = 1_000_000
-"""Largest body of a request but an upload's."""
+"""Largest body of a request, except for uploads."""
 STATS_READ: Final = 50_000
-"""Records that statistics read at most: beyond it they say that they are not complete."""
+"""Most records that statistics read. Beyond that, they are marked as incomplete."""
 STATS_KEPT_S: Final = 20.0
+"""Seconds for which statistics are cached."""
 PREVIEW: Final = ImageLimits(max_side=1_600)
 REPLAY_PACE: Final = Pace(per_s=1_000)
 MIB: Final = 1024 * 1024
@@ -60,7 +61,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 @dataclass(frozen=True, kw_only=True)
 class ConsoleContext:
-    """What the API works with."""
+    """The settings, clients and sources of live data that the API uses."""
 
     settings: Settings
     aws: Clients
@@ -70,7 +71,7 @@ class ConsoleContext:
 
 
 class Api:
-    """The handlers."""
+    """The request handlers."""
 
     def __init__(self, context: ConsoleContext) -> None:
         settings, aws = context.settings, context.aws
@@ -86,10 +87,10 @@ class Api:
         self._previewing = asyncio.Semaphore(1)
 
     async def upload(self, request: web.Request) -> web.Response:
-        """Take the body as a new receipt."""
+        """Store the body in the bucket as a new upload."""
         asked = query(request, Uploading)
         if request.content_length is not None and request.content_length > self._upload_limit:
-            raise Problem(413, f"The file has more than {self._upload_limit} bytes.")
+            raise Problem(413, f"The file is larger than {self._upload_limit} bytes.")
         document = await self._intake.take(
             request.content, name=asked.name, media_type=request.content_type, now=self._now()
         )
@@ -98,19 +99,19 @@ class Api:
         return answer(content, status=202, headers={"Location": f"/v1/receipts/{receipt_id}"})
 
     async def list(self, request: web.Request) -> web.Response:
-        """Give a page of records."""
+        """Return a page of records."""
         asked = query(request, Listing)
         page = await self._results.page(asked.selection(), limit=asked.limit, cursor=asked.cursor)
         rows = [{"id": id_of(row.document), **row.as_json()} for row in page.rows]
         return answer({"receipts": rows, "cursor": page.cursor, "read": page.read, "index": page.index})
 
     async def get(self, request: web.Request) -> web.Response:
-        """Give one record, whole."""
+        """Return one whole record."""
         query(request, Nothing)
         return whole(await self._record(request))
 
     async def image(self, request: web.Request) -> web.Response:
-        """Lead to the image: by a redirect, or in JSON where that is preferred."""
+        """Return a link to the image: as a redirect, or as JSON if the Accept header asks for it."""
         query(request, Nothing)
         record = await self._record(request)
         url = await link(self._aws.s3, record, expires_s=LINK_S)
@@ -119,22 +120,22 @@ class Api:
         return web.Response(status=302, headers={"Location": url})
 
     async def preview(self, request: web.Request) -> web.Response:
-        """Give one page as a picture that every browser shows: upright, and no larger than the endpoint gets it."""
+        """Return one page as a picture that every browser can display, upright and scaled down as for the endpoint."""
         page = query(request, Paging).page
         record = await self._record(request)
-        async with self._previewing:  # decoding takes memory and a processor
+        async with self._previewing:  # One at a time, because decoding needs memory and a CPU.
             data = await self._fetch(record)
             try:
                 prepared = await asyncio.get_running_loop().run_in_executor(None, prepare, data, PREVIEW)
             except Rejected as error:
                 raise Problem(404, f"The file cannot be shown: {error.detail or error.reason}.") from error
         if page > len(prepared.pages):
-            raise Problem(404, f"The file has {len(prepared.pages)} pages that can be shown.")
+            raise Problem(404, f"Page {page} does not exist; the file shows {len(prepared.pages)} pages.")
         shown = prepared.pages[page - 1]
         return web.Response(body=shown.data, content_type=shown.media_type)
 
     async def _fetch(self, record: Record) -> bytes:
-        """Return the bytes of the upload that `record` is about."""
+        """Return the bytes of the upload of `record`. Raises `Problem` 404 if it is missing or too large."""
         bucket, _, key = record.document.partition("/")
         version: Any = {"VersionId": record.version_id} if record.version_id else {}
         try:
@@ -142,14 +143,14 @@ class Api:
         except ClientError as error:
             if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") != 404:
                 raise
-            raise Problem(404, "The file is not in the bucket any more.") from error
+            raise Problem(404, "The file is no longer in the bucket.") from error
         async with reply["Body"] as stream:
             if reply["ContentLength"] > self._upload_limit:
-                raise Problem(404, f"The file has more than {self._upload_limit} bytes.")
+                raise Problem(404, f"The file is larger than {self._upload_limit} bytes.")
             return await stream.read()
 
     async def correct(self, request: web.Request) -> web.Response:
-        """Keep a person's corrections beside what the model said."""
+        """Store a person's corrections next to the model's values."""
         query(request, Nothing)
         document = _document(request)
         asked = await body(request, Correcting)
@@ -164,7 +165,7 @@ class Api:
         return whole(_found(record))
 
     async def approve(self, request: web.Request) -> web.Response:
-        """Say that a record is right."""
+        """Approve a record."""
         query(request, Nothing)
         document = _document(request)
         asked = await body(request, Approving)
@@ -190,28 +191,27 @@ class Api:
                 queue_url=str(settings.queue_url),
                 results=self._results,
                 manifest=manifest,
-                encode=replay_body,
             )
             entry = await replayer.run(replay_id, pace=REPLAY_PACE, patience_s=3)
         except BadQuery as error:
             raise Problem(404, str(error)) from error
         except ReplayBusy as error:
-            raise Problem(409, f"{error}; ask again in a moment") from error
+            raise Problem(409, f"{error}; try again in a moment") from error
         return answer(_progress(entry), status=202, headers={"Location": f"/v1/replays/{replay_id}"})
 
     async def replayed(self, request: web.Request) -> web.Response:
-        """Say how far a replay is."""
+        """Return the progress of a replay."""
         query(request, Nothing)
         manifest = Manifest(self._aws.dynamodb, self._context.settings.table, clock=time.time)
         entry = await manifest.find(request.match_info["replay_id"])
         if entry is None:
-            raise Problem(404, "There is no such replay.")
+            raise Problem(404, "The replay does not exist.")
         return answer(_progress(entry))
 
     async def stats(self, request: web.Request) -> web.Response:
-        """Count and sum the last days' records."""
+        """Return counts and sums over the records of the last days."""
         days = query(request, Counting).days
-        async with self._counting:  # one reading of many records at a time is enough
+        async with self._counting:  # Only one request at a time reads many records.
             at, counted = self._stats.get(days, (float("-inf"), {}))
             if time.monotonic() - at > STATS_KEPT_S:
                 midnight = dt.datetime.combine(self._now().date() - dt.timedelta(days=days - 1), dt.time.min, dt.UTC)
@@ -221,12 +221,12 @@ class Api:
         return answer(counted)
 
     async def queue(self, request: web.Request) -> web.Response:
-        """Say how deep the queue is."""
+        """Return the depth of the queue."""
         query(request, Nothing)
         return answer(await self._context.depth.read())
 
     async def live(self, request: web.Request) -> web.Response:
-        """Give the history of the last minutes."""
+        """Return the samples of the last minutes."""
         return answer(self._context.live.report(since=query(request, Watching).since))
 
     async def _record(self, request: web.Request) -> Record:
@@ -239,7 +239,7 @@ def _document(request: web.Request) -> str:
 
 def _found(record: Record | None) -> Record:
     if record is None:
-        raise Problem(404, "There is no such receipt; an upload's record comes when it has been worked on.")
+        raise Problem(404, "The receipt does not exist. The record of a new upload appears once it is processed.")
     return record
 
 
@@ -248,36 +248,36 @@ def _progress(entry: Any) -> dict[str, Any]:
 
 
 def whole(record: Record) -> web.Response:
-    """Return a record as the API gives it."""
+    """Return `record` as the API's answer."""
     return answer({"id": id_of(record.document), **record.as_json()})
 
 
 def answer(content: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """Return `content` as JSON."""
+    """Return `content` as a JSON answer."""
     return web.Response(text=printable_json(content), status=status, content_type="application/json", headers=headers)
 
 
 def query(request: web.Request, model: type[_Model]) -> _Model:
-    """Read the query's parameters, or raise `Problem` 400 that names the wrong one."""
+    """Return the query's parameters. Raises `Problem` 400, which names the wrong one."""
     given: dict[str, Any] = {}
     for name in request.query:
         values = request.query.getall(name)
         given[name] = values if name == "status" else values[0]
         if len(values) > 1 and name != "status":
-            raise Problem(400, f"{name[:50]}: give it once.")
+            raise Problem(400, f"{name[:50]}: give this parameter only once.")
     return _valid(given, model, status=400)
 
 
 async def body(request: web.Request, model: type[_Model]) -> _Model:
-    """Read the body, or raise `Problem` that says what is wrong with it."""
+    """Return the parsed body. Raises `Problem`, which says what is wrong with it."""
     if request.content_type != "application/json":
         raise Problem(415, "The body must be application/json.")
     if (request.content_length or 0) > BODY_BYTES:
-        raise Problem(413, f"The body has more than {BODY_BYTES} bytes.")
+        raise Problem(413, f"The body is larger than {BODY_BYTES} bytes.")
     try:
         given = json.loads(await request.text())
     except (ValueError, RecursionError, LookupError) as error:
-        raise Problem(400, "The body is not JSON.") from error
+        raise Problem(400, "The body is not valid JSON.") from error
     return _valid(given, model, status=422)
 
 
@@ -294,7 +294,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def routes(api: Api) -> list[web.RouteDef]:
-    """Return the routes, as they stand under /v1."""
+    """Return the routes below /v1."""
     return [
         web.post("/receipts", api.upload),
         web.get("/receipts", api.list, allow_head=False),

@@ -1,8 +1,8 @@
-"""Who may use the API: whoever has the bearer token or, where none is set, only this machine's own pages.
+"""Access to the API: requests need the bearer token or, if none is set, must come from this machine's own pages.
 
-Without a token the service listens on loopback alone (settings refuse anything else). That is not enough against a
-browser: a page from anywhere can send requests to 127.0.0.1, and a name that is pointed there by its owner makes them
-look like its own. So the Host must be a loopback name, and a request that changes something must come from this origin.
+Without a token the service listens on loopback only (the settings refuse anything else). That does not stop a browser:
+any web page can send requests to 127.0.0.1. With DNS rebinding, such a request even looks like a same-origin one. So
+the Host must be a loopback name, and a request that changes something must come from this origin.
 """
 
 import hashlib
@@ -30,24 +30,24 @@ class Guard:
 
     @property
     def wants_token(self) -> bool:
-        """Whether a token is asked for."""
+        """Whether requests need a token."""
         return self._digest is not None
 
     def check(self, request: web.Request) -> None:
-        """Raise `Problem` where the request may not pass."""
+        """Raise `Problem` if the request may not pass."""
         if self._digest is not None:
             scheme, _, given = request.headers.get("Authorization", "").partition(" ")
             if scheme.lower() != "bearer" or not hmac.compare_digest(_digest(given.strip()), self._digest):
-                raise Problem(401, "A valid bearer token is needed.", headers=CHALLENGE)
+                raise Problem(401, "Send a valid bearer token.", headers=CHALLENGE)
             return
         if _name(request.host) not in LOOPBACK:
-            raise Problem(403, "Without a token only this machine is served, under its own name.")
+            raise Problem(403, "Without a token, the API is only available under localhost or 127.0.0.1.")
         if request.method not in SAFE_METHODS and _foreign(request):
-            raise Problem(403, "Another site's page may not change anything here.")
+            raise Problem(403, "Pages of other sites may not change anything here.")
 
 
 def middleware(guard: Guard, *, free: frozenset[str] = frozenset()) -> Middleware:
-    """Return the middleware that lets through what `guard` does, and the paths in `free`."""
+    """Return the middleware that applies `guard` to every path except those in `free`."""
 
     @web.middleware
     async def checked(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -59,7 +59,10 @@ def middleware(guard: Guard, *, free: frozenset[str] = frozenset()) -> Middlewar
 
 
 async def token(settings: Settings) -> str | None:
-    """Return the bearer token: the setting's, or what Secrets Manager holds under the secret's name."""
+    """Return the bearer token from the setting or from Secrets Manager, or None if none is set.
+
+    Raises `SettingsError` if the secret cannot be read or is too short.
+    """
     if settings.api_token is not None:
         return settings.api_token.get_secret_value()
     if settings.api_token_secret is None:
@@ -73,12 +76,12 @@ async def token(settings: Settings) -> str | None:
         raise SettingsError(f"RECEIPTS_API_TOKEN_SECRET: the secret cannot be read ({type(error).__name__})") from error
     secret = str(answer.get("SecretString", "")).strip()
     if len(secret) < 16:
-        raise SettingsError("RECEIPTS_API_TOKEN_SECRET: the secret has fewer than 16 characters")
+        raise SettingsError("RECEIPTS_API_TOKEN_SECRET: the secret is shorter than 16 characters; store a longer one")
     return secret
 
 
 def _digest(text: str) -> bytes:
-    """Equal lengths, so that comparing takes the same time whatever was sent."""
+    """Return a digest of `text`. Digests have equal lengths, so comparing them takes the same time for any input."""
     return hashlib.sha256(text.encode(errors="surrogateescape")).digest()
 
 
@@ -91,7 +94,7 @@ def _name(host: str) -> str:
 
 
 def _foreign(request: web.Request) -> bool:
-    """Tell whether a browser says that another origin's page sent this; other programs say nothing."""
+    """Return whether a browser reports that a page of another origin sent this. Other programs report nothing."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site not in ("same-origin", "none")

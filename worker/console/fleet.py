@@ -1,4 +1,4 @@
-"""How many tasks run: asked of ECS where this is one of its tasks, or of the stack on one machine; else this one."""
+"""The number of running tasks: from ECS if this is an ECS task, from the embedded stack's file, or else 1."""
 
 import contextlib
 import os
@@ -16,9 +16,10 @@ from worker.aws.clients import session
 log = structlog.get_logger(__name__)
 
 KEEP_S: Final = 15.0
+"""Seconds for which the count is cached."""
 METADATA: Final = "ECS_CONTAINER_METADATA_URI_V4"
 COUNT_FILE: Final = "RECEIPTS_FLEET_FILE"
-"""Variable that names a file with the number of workers: what the embedded stack has instead of ECS."""
+"""Environment variable with the path of a file that holds the number of workers. The embedded stack writes it."""
 
 
 class Fleet:
@@ -34,7 +35,7 @@ class Fleet:
         self._count: int | None = None if self._url else 1
 
     async def count(self) -> int | None:
-        """Return the running tasks, at most fifteen seconds old; None where ECS does not say."""
+        """Return the number of running tasks, at most `KEEP_S` seconds old, or None if ECS cannot be asked."""
         if self._url and self._clock() - self._asked_at > KEEP_S:
             self._asked_at = self._clock()
             try:
@@ -49,7 +50,7 @@ class Fleet:
 
 
 async def _ask(url: str) -> int:
-    """Ask the task's metadata which service it is of, and ECS how many tasks of it run.
+    """Return how many tasks of this task's service run. The task's metadata names the service.
 
     Source: docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-response.html.
     """

@@ -1,4 +1,4 @@
-"""Uploads through the API: streamed into the bucket part by part, so that memory does not grow with the file."""
+"""Uploads through the API, streamed into the bucket in parts, in constant memory."""
 
 import asyncio
 import datetime as dt
@@ -15,21 +15,22 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
 PART_BYTES: Final = 5 * 1024 * 1024
-"""S3's smallest part but the last (docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html)."""
+"""S3's minimum size of a part, except the last (docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html)."""
 AT_A_TIME: Final = 4
-"""Uploads that are taken at a time; each holds one part in memory."""
+"""Most uploads at a time. Each holds one part in memory."""
 NAME_BYTES: Final = 120
+"""Most bytes of a file's name in a key."""
 
 
 class Stream(Protocol):
     """The body of a request."""
 
     async def read(self, n: int = -1) -> bytes:
-        """Return up to `n` bytes, none at the end."""
+        """Return up to `n` bytes, or no bytes at the end."""
 
 
 class Intake:
-    """Takes uploads into one bucket."""
+    """Stores uploads in one bucket."""
 
     def __init__(self, s3: "S3Client", bucket: str, *, limit_bytes: int) -> None:
         self._s3 = s3
@@ -38,7 +39,10 @@ class Intake:
         self._gate = asyncio.Semaphore(AT_A_TIME)
 
     async def take(self, stream: Stream, *, name: str, media_type: str, now: dt.datetime) -> str:
-        """Write the bytes of `stream` to a new key and return the document, or raise `Problem`."""
+        """Store the bytes of `stream` under a new key and return the document.
+
+        Raises `Problem` if the body is empty or larger than the limit.
+        """
         key = new_key(name, now=now)
         async with self._gate:
             parts = self._parts(stream)
@@ -52,7 +56,7 @@ class Intake:
         return f"{self._bucket}/{key}"
 
     async def _parts(self, stream: Stream) -> AsyncIterator[bytes]:
-        """Give the bytes of `stream` in parts of equal size, the last shorter; raise `Problem` past the limit."""
+        """Yield the bytes of `stream` in parts of `PART_BYTES`, the last one shorter. Raises `Problem` if too large."""
         total = 0
         while True:
             part = bytearray()
@@ -60,7 +64,7 @@ class Intake:
                 part += chunk
                 total += len(chunk)
                 if total > self._limit:
-                    raise Problem(413, f"The file has more than {self._limit} bytes.")
+                    raise Problem(413, f"The file is larger than {self._limit} bytes.")
             if not part:
                 return
             yield bytes(part)
@@ -88,7 +92,7 @@ class Intake:
 
 
 def new_key(name: str, *, now: dt.datetime) -> str:
-    """Return a key that no other upload has and that still shows the file's name."""
+    """Return a unique key that ends with the file's name."""
     plain = PurePosixPath(printable(name).replace("\\", "/")).name
     kept = re.sub(r"\s+", " ", plain).strip(" .")
     while len(kept.encode()) > NAME_BYTES:

@@ -1,4 +1,4 @@
-"""What a worker does right now, as a short history for charts: queue, work, outcomes, latency."""
+"""A short history of the worker for charts: queue, work in progress, outcomes, latency."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 EVERY_S: Final = 2.0
 KEPT: Final = 450
-"""Samples that are kept: fifteen minutes."""
+"""Number of samples kept: fifteen minutes."""
 OUTCOMES: Final = {"extracted": "Extracted", "needs_review": "NeedsReview", "rejected": "Rejected", "failed": "Failed"}
 _COUNTS: Final = {
     "ApproximateNumberOfMessages": "waiting",
@@ -28,7 +28,7 @@ _COUNTS: Final = {
 
 
 class QueueDepth:
-    """How many messages wait, are worked on, and are dead-lettered, as SQS estimates it."""
+    """SQS's estimates of how many messages wait, are in flight, and are dead-lettered."""
 
     def __init__(self, sqs: "SQSClient", queue_url: str, dead_letter_url: str | None) -> None:
         self._sqs = sqs
@@ -36,7 +36,7 @@ class QueueDepth:
         self._dead_letter_url = dead_letter_url
 
     async def read(self) -> dict[str, int | None]:
-        """Return the counts; `dead_letters` is None where there is no dead-letter queue."""
+        """Return the counts. `dead_letters` is None without a dead-letter queue."""
         work = await self._counts(self._queue_url)
         dead = await self._counts(self._dead_letter_url) if self._dead_letter_url else None
         return {**work, "dead_letters": None if dead is None else dead["waiting"] + dead["in_flight"]}
@@ -49,7 +49,7 @@ class QueueDepth:
 
 
 class Live:
-    """Samples what happens every two seconds, while it runs."""
+    """A sampler that records the worker's state every two seconds while it runs."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Live:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`tasks` is awaited for the number of running tasks; `clock` gives seconds since the epoch."""
+        """`tasks` returns an awaitable of the number of running tasks. `clock` gives seconds since the epoch."""
         self._depth = depth
         self._telemetry = telemetry
         self._tasks = tasks
@@ -68,11 +68,11 @@ class Live:
         self._samples: deque[dict[str, Any]] = deque(maxlen=KEPT)
 
     async def run(self) -> None:
-        """Sample for ever; cancelled at the end."""
+        """Take samples until cancelled."""
         while True:
             try:
                 await self.sample()
-            except (BotoCoreError, ClientError) as error:  # an outage shows as a gap
+            except (BotoCoreError, ClientError) as error:  # The chart shows an outage as a gap.
                 log.debug("live.no_sample", error=type(error).__name__)
             await asyncio.sleep(EVERY_S)
 
@@ -96,11 +96,11 @@ class Live:
         )
 
     def report(self, *, since: float = 0) -> dict[str, Any]:
-        """Return the samples after `since` (seconds since the epoch)."""
+        """Return the samples after `since`, in seconds since the epoch."""
         return {"every_s": EVERY_S, "samples": [one for one in self._samples if one["at"] > since]}
 
     def _values(self) -> dict[str, float]:
-        """Return counters, levels and the buckets of the time a receipt takes, by name."""
+        """Return the counters, the levels and the buckets of the total time per receipt, by name."""
         found: dict[str, float] = {}
         for family in self._telemetry.registry.collect():
             for sample in family.samples:
@@ -112,9 +112,9 @@ class Live:
 
 
 def quantile(delta: Mapping[str, float], share: float) -> float | None:
-    """Return the time within which `share` of the receipts were done, from a histogram's buckets; None without any.
+    """Return the seconds within which `share` of the receipts were done, or None if there were none.
 
-    Between two bounds of a bucket it is read off a straight line.
+    `delta` holds the buckets of a histogram. The result is interpolated linearly within a bucket.
     """
     buckets = sorted((float(name[3:]), count) for name, count in delta.items() if name.startswith("le="))
     if not buckets or not buckets[-1][1]:

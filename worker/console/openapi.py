@@ -1,4 +1,4 @@
-"""The OpenAPI document of the API, made from what the handlers read and answer."""
+"""The OpenAPI document of the API, generated from the models that the handlers use."""
 
 from typing import Any, Final
 
@@ -19,20 +19,20 @@ _ANSWERS: Final = (
 )
 _BODIES: Final = (schemas.Correcting, schemas.Approving, schemas.Replaying)
 _SENTENCES: Final = {
-    400: "A parameter or the body cannot be read; `detail` names it.",
-    401: "No valid token was sent.",
-    403: "Without a token only this machine's own pages are served.",
-    404: "There is no such thing.",
-    409: "It cannot be done as things stand; `detail` says why.",
+    400: "A parameter or the body is not valid; `detail` names it.",
+    401: "The bearer token is missing or wrong.",
+    403: "Without a token, the API serves only this machine's own pages.",
+    404: "The resource does not exist.",
+    409: "The request conflicts with the current state; `detail` says why.",
     413: "The body is too large.",
-    415: "The body is of another media type.",
-    422: "The body says what cannot be; `detail` names the field.",
-    503: "AWS did not answer as it should; try again.",
+    415: "The media type of the body is not supported.",
+    422: "The body has a value that is not allowed; `detail` names the field.",
+    503: "A call to AWS failed; try again.",
 }
 
 
 def document(*, secured: bool = True) -> dict[str, Any]:
-    """Return the document; `secured` where a token is asked for."""
+    """Return the OpenAPI document. `secured` says whether requests need a token."""
     _, made = models_json_schema(
         [*((model, "serialization") for model in _ANSWERS), *((model, "validation") for model in _BODIES)],
         ref_template=REF,
@@ -42,7 +42,7 @@ def document(*, secured: bool = True) -> dict[str, Any]:
         "info": {
             "title": "Receipts",
             "version": "1",
-            "description": "Receipts in, records out. Every text in an answer that comes from a receipt is data.",
+            "description": "Upload receipts and read their records. Texts that come from a receipt are untrusted data.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/v1"}],
@@ -86,21 +86,21 @@ def _paths() -> dict[str, Any]:
         },
         "/receipts/{id}/approval": {
             "parameters": [receipt_id],
-            "post": _change("approve", "Say that a record is right", schemas.WholeReceipt, 200, schemas.Approving),
+            "post": _change("approve", "Approve a record", schemas.WholeReceipt, 200, schemas.Approving),
         },
-        "/replays": {"post": _change("replay", "Work on uploads again", schemas.Replay, 202, schemas.Replaying)},
+        "/replays": {"post": _change("replay", "Process uploads again", schemas.Replay, 202, schemas.Replaying)},
         "/replays/{replay_id}": {
             "parameters": [replay_id],
-            "get": _operation("replayed", "How far a replay is", schemas.Replay, 200, problems=(404,)),
+            "get": _operation("replayed", "Progress of a replay", schemas.Replay, 200, problems=(404,)),
         },
         "/stats": {"get": _operation("stats", "Counts and sums", free, 200, asked=schemas.Counting)},
         "/queue": {"get": _operation("queue", "Depth of the queue", schemas.Queue, 200)},
-        "/live": {"get": _operation("live", "The last minutes", free, 200, asked=schemas.Watching)},
+        "/live": {"get": _operation("live", "Samples of the last minutes", free, 200, asked=schemas.Watching)},
     }
 
 
 def _change(name: str, summary: str, said: type[BaseModel], status: int, asked: type[BaseModel]) -> dict[str, Any]:
-    """Return an operation whose body says what to change."""
+    """Return an operation that takes its changes from a JSON body."""
     schema = {"$ref": REF.format(model=asked.__name__)}
     return _operation(
         *(name, summary, said, status),
@@ -136,9 +136,9 @@ def _operation(
 
 
 def _image() -> dict[str, Any]:
-    made = _operation("image", "Where the image is", schemas.Link, 200, problems=(404,))
+    made = _operation("image", "Link to the image", schemas.Link, 200, problems=(404,))
     made["responses"]["302"] = {
-        "description": "The image, unless JSON is asked for.",
+        "description": "Redirect to the image, unless the Accept header asks for JSON.",
         "headers": {"Location": {"schema": {"type": "string"}}},
     }
     return made
@@ -146,7 +146,7 @@ def _image() -> dict[str, Any]:
 
 def _preview() -> dict[str, Any]:
     made = _operation(
-        *("preview", "One page as a picture that every browser shows", {}, 200),
+        *("preview", "One page as a picture that every browser can display", {}, 200),
         asked=schemas.Paging,
         problems=(404,),
     )
@@ -167,13 +167,13 @@ def _problems(statuses: tuple[int, ...]) -> dict[str, Any]:
 
 
 def _parameters(asked: type[BaseModel]) -> list[dict[str, Any]]:
-    """Return the fields of `asked` as parameters of a query."""
+    """Return the fields of `asked` as query parameters."""
     schema = asked.model_json_schema()
     made = []
     for name, field in schema["properties"].items():
         inner = {key: value for key, value in field.items() if key not in ("description", "title", "anyOf")}
         choices = [choice for choice in field.get("anyOf", ()) if choice.get("type") != "null"]
-        # what is not given is missing, so that null is no value; of an amount the number is taken, not its text
+        # A query omits a parameter instead of sending null. Amounts are described as numbers, not as strings.
         inner |= next((choice for choice in choices if choice.get("type") == "number"), choices[0] if choices else {})
         if inner.get("default") is None:
             inner.pop("default", None)

@@ -1,4 +1,4 @@
-"""Errors of the API as problem details, application/problem+json (www.rfc-editor.org/rfc/rfc9457)."""
+"""Errors of the API as problem details: application/problem+json (www.rfc-editor.org/rfc/rfc9457)."""
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -19,7 +19,7 @@ RETRY_AFTER_S = 5
 
 
 class Problem(ReceiptsError):
-    """What a request cannot have, with the status of the answer and a sentence for whoever asked."""
+    """An error that the API answers: an HTTP status and a sentence for the caller."""
 
     def __init__(self, status: int, detail: str, *, headers: dict[str, str] | None = None) -> None:
         super().__init__(detail)
@@ -29,7 +29,7 @@ class Problem(ReceiptsError):
 
 
 def response(status: int, detail: str, headers: dict[str, str] | None = None) -> web.Response:
-    """Return the answer that tells of a problem."""
+    """Return the answer that describes a problem."""
     content = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     return web.Response(
         text=printable_json(content), status=status, content_type=MEDIA_TYPE, charset="utf-8", headers=headers
@@ -38,7 +38,7 @@ def response(status: int, detail: str, headers: dict[str, str] | None = None) ->
 
 @web.middleware
 async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn everything that a handler raises into a problem; nothing of ours or of AWS leaks into it."""
+    """Turn every exception of a handler into a problem answer that reveals no internals of the worker or of AWS."""
     try:
         return await handler(request)
     except Problem as problem:
@@ -51,22 +51,22 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
         allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         return response(error.status, _sentence(error), allow)
     except web.RequestPayloadError:
-        answer = response(400, "The body cannot be read: it is not encoded as it says, or was cut off.")
-        answer.force_close()  # what is left of the body cannot be told from the next request
+        answer = response(400, "The body cannot be read: its encoding is wrong, or it was cut off.")
+        answer.force_close()  # The rest of the body could be taken for the next request.
         return answer
     except (BotoCoreError, ClientError, DependencyFault) as error:
         code = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
         log.warning("api.dependency_fault", error=type(error).__name__, code=code)
-        return response(503, "AWS did not answer as it should; try again.", {"Retry-After": str(RETRY_AFTER_S)})
+        return response(503, "A call to AWS failed; try again.", {"Retry-After": str(RETRY_AFTER_S)})
     except Exception as error:
         log.exception("api.fault", error=type(error).__name__)
-        return response(500, "Something went wrong here; the log says what.")
+        return response(500, "Internal error; see the worker's log.")
 
 
 def _sentence(error: web.HTTPException) -> str:
     sentences = {
-        404: "There is nothing at this path; /v1/openapi.json lists what there is.",
-        405: "This path has no such method.",
+        404: "This path does not exist; see /v1/openapi.json for all paths.",
+        405: "This path does not support the method.",
         413: "The body is too large.",
     }
     return sentences.get(error.status, error.reason)

@@ -1,4 +1,4 @@
-"""The API and the console on the worker's own web server: two applications under it, so that health stays as it is."""
+"""The API and the console, mounted as two sub-applications of the worker's web server, apart from its health checks."""
 
 import asyncio
 import contextlib
@@ -35,20 +35,20 @@ _HEADERS: Final = {
 
 
 async def add_routes(app: web.Application, context: ConsoleContext) -> None:
-    """Serve the API under /v1 and the console under /console/; / and /console lead to it.
+    """Serve the API under /v1 and the console under /console/. Redirect / and /console to the console.
 
-    Raises `SettingsError` where the token cannot be had.
+    Raises `SettingsError` if the token cannot be read.
     """
     guard = Guard(await auth.token(context.settings))
     for path in ("/", "/console"):
-        app.router.add_get(path, _to_console)  # before the application that has this prefix
+        app.router.add_get(path, _to_console)  # Must come before the sub-application with this prefix.
     app.add_subapp("/v1", _api(context, guard))
     app.add_subapp("/console", await _console(context))
     app.cleanup_ctx.append(lambda _: _sampling(context))
 
 
 async def _sampling(context: ConsoleContext) -> AsyncIterator[None]:
-    """Keep the live history while the application runs."""
+    """Record the live history while the application runs."""
     task = asyncio.create_task(context.live.run(), name="live")
     yield
     task.cancel()
@@ -93,7 +93,7 @@ async def _console(context: ConsoleContext) -> web.Application:
 
 
 def _static_files() -> dict[str, Path]:
-    """Return what the console is made of, by name: nothing else is ever served."""
+    """Return the console's files, by name. Nothing else is served."""
     return {file.name: file for file in Path(str(resources.files(__package__) / STATIC)).iterdir()}
 
 
@@ -102,14 +102,14 @@ async def _to_console(_: web.Request) -> web.Response:
 
 
 async def _images_from(context: ConsoleContext) -> str:
-    """Return the origin that links to images lead to: S3's, or an emulator's."""
+    """Return the origin of links to images: that of S3 or of an emulator."""
     somewhere = Record(document=f"{context.settings.bucket}/x", status="failed", uploaded_at="", stored_at="")
     url = urlsplit(await link(context.aws.s3, somewhere, expires_s=1))
     return f"{url.scheme}://{url.netloc}"
 
 
 def csp(images_from: str) -> str:
-    """Return the Content-Security-Policy of the console: nothing inline, nothing from elsewhere but images of S3."""
+    """Return the console's Content-Security-Policy: nothing inline, and only images from another origin."""
     return "; ".join(
         [
             "default-src 'none'",

@@ -1,4 +1,4 @@
-"""What requests may say and what answers say: read by the API, and by its OpenAPI document."""
+"""The models of requests and answers, used by the API and by its OpenAPI document."""
 
 import base64
 import binascii
@@ -25,7 +25,7 @@ Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{2,3000}$")]
 
 
 class _Asked(BaseModel):
-    """Something that a request says; what it may not say is refused by name."""
+    """The base of request models. An unknown field is refused by name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,32 +33,32 @@ class _Asked(BaseModel):
 class Listing(_Asked):
     """The parameters of a list."""
 
-    status: list[Status] = Field([], max_length=4, description="Statuses; may be repeated.")
-    merchant: ShortText | None = Field(None, description="The merchant's whole name, in any case.")
-    merchant_like: ShortText | None = Field(None, description="A part of the merchant's name.")
+    status: list[Status] = Field([], max_length=4, description="Status; may be repeated.")
+    merchant: ShortText | None = Field(None, description="The merchant's full name, in upper or lower case.")
+    merchant_like: ShortText | None = Field(None, description="Part of the merchant's name.")
     purchased_from: Day | None = Field(None, description="First day of purchase.")
     purchased_to: Day | None = Field(None, description="Last day of purchase.")
-    uploaded_from: AwareDatetime | None = Field(None, description="First moment of upload.")
-    uploaded_to: AwareDatetime | None = Field(None, description="Last moment of upload.")
-    total_from: Amount | None = Field(None, description="Least total.")
+    uploaded_from: AwareDatetime | None = Field(None, description="Earliest time of upload.")
+    uploaded_to: AwareDatetime | None = Field(None, description="Latest time of upload.")
+    total_from: Amount | None = Field(None, description="Smallest total.")
     total_to: Amount | None = Field(None, description="Largest total.")
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = Field(
         None, description="Currency code."
     )
     endpoint: ShortText | None = Field(None, description="Endpoint that answered.")
     model: ShortText | None = Field(None, description="Version of the model that answered.")
-    reason: ShortText | None = Field(None, description="Reason of what was rejected or failed.")
+    reason: ShortText | None = Field(None, description="Reason why the upload was rejected, failed or needs review.")
     content: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = Field(
         None, description="SHA-256 of the file's bytes, in hex."
     )
-    duplicates: bool | None = Field(None, description="Possible duplicates alone, or all others.")
-    limit: int = Field(50, ge=1, le=MAX_PAGE, description="Records of a page at most.")
+    duplicates: bool | None = Field(None, description="true: only possible duplicates; false: all others.")
+    limit: int = Field(50, ge=1, le=MAX_PAGE, description="Most records of one page.")
     cursor: Annotated[str, StringConstraints(min_length=1, max_length=6_000)] | None = Field(
-        None, description="The `cursor` of the page before."
+        None, description="The `cursor` of the previous page."
     )
 
     def selection(self) -> Selection:
-        """Return what is asked for; raise `BadQuery` where it cannot be."""
+        """Return the selection. Raises `BadQuery` if its conditions are not valid."""
         return Selection(
             statuses=tuple(self.status),
             merchant=self.merchant,
@@ -81,25 +81,25 @@ class Listing(_Asked):
 class Uploading(_Asked):
     """The parameters of an upload."""
 
-    name: ShortText = Field("receipt", description="Name of the file; its key ends with it.")
+    name: ShortText = Field("receipt", description="Name of the file. The key of the upload ends with it.")
 
 
 class Counting(_Asked):
     """The parameters of statistics."""
 
-    days: int = Field(7, ge=1, le=366, description="Days of upload to count, today included.")
+    days: int = Field(7, ge=1, le=366, description="Days of upload to count, including today.")
 
 
 class Watching(_Asked):
     """The parameters of the live history."""
 
-    since: float = Field(0, ge=0, le=1e11, description="Samples after this time, seconds since 1970.")
+    since: float = Field(0, ge=0, le=1e11, description="Only samples after this time, in seconds since 1970.")
 
 
 class Paging(_Asked):
     """The parameters of a preview."""
 
-    page: int = Field(1, ge=1, le=500, description="Page of the document, from 1.")
+    page: int = Field(1, ge=1, le=500, description="Page of the file, starting at 1.")
 
 
 class Nothing(_Asked):
@@ -136,14 +136,14 @@ _FORMS: Final[dict[str, dict[str, Any]]] = {
     "items": _rows(("description", "product_code"), ("quantity", "unit_price", "amount")),
     "taxes": _rows(("description",), ("rate", "net", "amount")),
 }
-"""What a correction may be; a path that is not here takes words. `Receipt` has the last word."""
+"""JSON schemas of corrections by path. Paths not listed take text. The final validation is by `Receipt`."""
 
 
 class Correcting(_Asked):
     """A person's corrections."""
 
     corrections: Annotated[
-        dict[Literal[FIELDS], Any],  # type: ignore[valid-type]  # the paths are known when this runs
+        dict[Literal[FIELDS], Any],  # type: ignore[valid-type]  # the paths are only known at run time
         WithJsonSchema(
             {
                 "type": "object",
@@ -152,33 +152,37 @@ class Correcting(_Asked):
             }
         ),
     ] = Field(
-        {}, description="Values by the field's path, such as total or merchant.name; null: it is not on the receipt."
+        {}, description="Values by field path, such as total or merchant.name. null: the field is not on the receipt."
     )
     withdraw: list[Literal[FIELDS]] = Field(  # type: ignore[valid-type]  # see above
-        [], max_length=100, description="Corrections to take back."
+        [], max_length=100, description="Paths of corrections to remove."
     )
-    revision: Revision | None = Field(None, description="Revision that was looked at; another one is refused.")
+    revision: Revision | None = Field(
+        None, description="Revision that the person looked at. The request fails if the record has another one."
+    )
 
 
 class Approving(_Asked):
     """A person's approval."""
 
-    revision: Revision | None = Field(None, description="Revision that was looked at; another one is refused.")
-    by: ShortText | None = Field(None, description="Who approves.")
+    revision: Revision | None = Field(
+        None, description="Revision that the person looked at. The request fails if the record has another one."
+    )
+    by: ShortText | None = Field(None, description="Name of the person who approves.")
 
 
 class Replaying(_Asked):
-    """Uploads to work on again."""
+    """A request to process uploads again."""
 
     ids: list[Id] = Field(min_length=1, max_length=MAX_REPLAY, description="Ids of records.")
-    force: bool = Field(False, description="Call the endpoint even where these bytes are answered already.")
+    force: bool = Field(False, description="Call the endpoint even for contents that have an answer.")
     replay_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] | None = Field(
-        None, description="Name of the replay; sent again under the same name nothing is enqueued twice."
+        None, description="Name of the replay. Repeating a request with the same name enqueues nothing twice."
     )
 
 
 class Taken(BaseModel):
-    """An upload that the bucket has."""
+    """An accepted upload."""
 
     id: str
     document: str
@@ -201,13 +205,13 @@ class ReceiptList(BaseModel):
 
 
 class WholeReceipt(Record, Receipt):
-    """One record, with the fields of its receipt as they hold after corrections."""
+    """One record, with the fields of its receipt after corrections."""
 
     id: str
 
 
 class Link(BaseModel):
-    """Where the image is, for a short time."""
+    """A link to the image, valid for a short time."""
 
     url: str
     media_type: str | None
@@ -215,7 +219,7 @@ class Link(BaseModel):
 
 
 class Replay(BaseModel):
-    """How far a replay has come."""
+    """Progress of a replay."""
 
     replay_id: str
     uploads: int
@@ -233,7 +237,7 @@ class Queue(BaseModel):
 
 
 class ProblemDetails(BaseModel):
-    """What went wrong, as RFC 9457 has it."""
+    """Problem details (RFC 9457)."""
 
     type: str
     title: str
@@ -242,17 +246,17 @@ class ProblemDetails(BaseModel):
 
 
 def id_of(document: str) -> str:
-    """Return the id of `document`: its name as one part of a path."""
+    """Return the id of `document`: its name encoded as one path segment."""
     return base64.urlsafe_b64encode(document.encode()).rstrip(b"=").decode()
 
 
 def document_of(receipt_id: str) -> str:
-    """Return the document that `receipt_id` stands for, or raise `Problem` 404."""
+    """Return the document that `receipt_id` stands for. Raises `Problem` 404 if it is not valid."""
     try:
         document = base64.b64decode(receipt_id + "=" * (-len(receipt_id) % 4), altchars=b"-_", validate=True).decode()
     except (ValueError, binascii.Error) as error:
-        raise Problem(404, "There is no such receipt.") from error
-    # one document has one id, and what is no document (a content, a replay) is none
+        raise Problem(404, "The receipt does not exist.") from error
+    # Each document has exactly one id, and content rows and replays have none.
     if len(receipt_id) > MAX_ID_LENGTH or ":" in document.partition("/")[0] or id_of(document) != receipt_id:
-        raise Problem(404, "There is no such receipt.")
+        raise Problem(404, "The receipt does not exist.")
     return document

@@ -1,1 +1,1 @@
-"""Replays: uploads that are processed again, from the table, a listing, a manifest or the dead-letter queue."""
+"""Replays: processing uploads again, from the table, a listing, a manifest or the dead-letter queue."""

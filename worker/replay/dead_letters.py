@@ -1,8 +1,8 @@
-"""Redrive: what is in the dead-letter queue goes back to work, each body first sent and then deleted.
+"""Redrive: send the messages of the dead-letter queue back to the work queue.
 
-Without filters SQS's own redrive does it (StartMessageMoveTask). With filters, with force, or where SQS has no such
-call, messages are received, those that fit are sent as replay commands for the uploads that they name (or as they are,
-where they name none), and deleted; the others are made visible again.
+Without filters, SQS's own redrive moves them (StartMessageMoveTask). With filters, with force, or if the emulator lacks
+that call, this module receives the messages. A message that matches is sent as replay commands for its uploads, or
+unchanged if it names none, and only then deleted. The others become visible again.
 """
 
 import asyncio
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from worker.errors import ReceiptsError
+from worker.errors import Malformed, ReceiptsError
+from worker.messages.parse import parse, replay_body
 from worker.receipts.document import Upload
 from worker.replay.replayer import Pace
 from worker.results.query import Results
@@ -23,18 +24,18 @@ if TYPE_CHECKING:
 
 BATCH: Final = 10
 HOLD_S: Final = 120
-"""Time for which a message that is looked at is kept from others, seconds."""
+"""Seconds for which a received message is hidden from other readers."""
 MOVE_LIMIT: Final = 500
-"""Most messages a second of StartMessageMoveTask
+"""Most messages per second of StartMessageMoveTask
 (docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html)."""
 POLL_S: Final = 2.0
 NOT_HERE: Final = ("InvalidAction", "UnknownOperation", "NotImplemented", "AWS.SimpleQueueService.UnsupportedOperation")
-"""What an SQS answers that has no StartMessageMoveTask: emulators; so does one whose answer is 500 or 501."""
+"""Error codes of emulators without StartMessageMoveTask. Others answer with status 500 or 501."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayCommand:
-    """How what is named by a dead letter is asked for again."""
+    """The settings of the replay commands that replace dead letters."""
 
     replay_id: str
     force: bool
@@ -42,22 +43,22 @@ class ReplayCommand:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """One message of the dead-letter queue."""
+    """One entry of the dead-letter queue."""
 
     message_id: str
     handle: str
     body: str
     reason: str | None
-    """Why it was dead-lettered; None where SQS moved it after its last receive and no record says why."""
+    """Why it was dead-lettered. None if SQS moved it after its last receive and no record gives a reason."""
     sent_at: float
-    """When it came onto its first queue, seconds since the epoch."""
+    """Time of the first send to the work queue, in seconds since the epoch."""
     uploads: tuple[Upload, ...]
-    """What it names; empty where it cannot be read."""
+    """Uploads that it names. Empty if the body is not valid."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeadLetterFilter:
-    """Which dead letters are wanted."""
+    """A filter on dead-letter entries. Every condition that is not None must be met."""
 
     reason: str | None = None
     older_than_s: float | None = None
@@ -65,11 +66,11 @@ class DeadLetterFilter:
 
     @property
     def everything(self) -> bool:
-        """Whether nothing is left out."""
+        """Whether the filter has no conditions."""
         return self == DeadLetterFilter()
 
     def wants(self, letter: DeadLetter, *, now: float) -> bool:
-        """Tell whether `letter` fits."""
+        """Return whether `letter` matches at the time `now`, in seconds since the epoch."""
         age = now - letter.sent_at
         return (
             (self.reason is None or letter.reason == self.reason)
@@ -79,7 +80,7 @@ class DeadLetterFilter:
 
 
 class DeadLetters:
-    """A dead-letter queue and the queue that its messages go back to."""
+    """The dead-letter queue of a work queue, and the way back to the work queue."""
 
     def __init__(
         self,
@@ -87,41 +88,37 @@ class DeadLetters:
         sqs: "SQSClient",
         queue_url: str,
         results: Results,
-        read: Callable[[str], tuple[Upload, ...]],
-        encode: Callable[[Upload], str],
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`read` gives the uploads that a body names (none, where it is no body that we know); `encode` the reverse."""
+        """`queue_url` is the work queue. `clock` gives seconds since the epoch."""
         self._sqs = sqs
         self._queue_url = queue_url
         self._results = results
-        self._read = read
-        self._encode = encode
         self._sleep = sleep
         self._clock = clock
 
     async def addresses(self) -> tuple[str, str]:
-        """Return the URL and the ARN of the dead-letter queue, or raise `ReceiptsError` where there is none."""
+        """Return the URL and the ARN of the dead-letter queue. Raises `ReceiptsError` if there is none."""
         import json
 
         answer = await self._sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=["RedrivePolicy"])
         policy = answer.get("Attributes", {}).get("RedrivePolicy")
         if not policy:
-            raise ReceiptsError("the queue has no dead-letter queue: it has no redrive policy")
+            raise ReceiptsError("the work queue has no dead-letter queue; set its RedrivePolicy")
         arn = str(json.loads(policy)["deadLetterTargetArn"])
         name, account = arn.rsplit(":", 1)[1], arn.rsplit(":", 2)[1]
         url = await self._sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
         return url["QueueUrl"], arn
 
     async def count(self, url: str) -> int:
-        """Return how many messages there are, as SQS estimates it."""
+        """Return SQS's estimate of the number of messages at `url`."""
         names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         answer = await self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
         return sum(int(answer["Attributes"][name]) for name in names)
 
     async def look(self, url: str, wanted: DeadLetterFilter) -> tuple[int, int]:
-        """Return how many messages fit `wanted` and how many uploads they name; all are visible again afterwards."""
+        """Return how many messages match `wanted` and how many uploads they name. Leaves all of them visible."""
         messages = uploads = 0
         held: list[str] = []
         try:
@@ -144,7 +141,7 @@ class DeadLetters:
         stopping: Callable[[], bool] = lambda: False,
         on_progress: Callable[[int], None] = lambda _: None,
     ) -> int:
-        """Send what fits back to work and delete it; return how many messages that were."""
+        """Send the matching messages back to the work queue and delete them here. Return how many."""
         moved = 0
         began = self._clock()
         held: list[str] = []
@@ -175,7 +172,7 @@ class DeadLetters:
         stopping: Callable[[], bool] = lambda: False,
         on_progress: Callable[[int], None] = lambda _: None,
     ) -> int | None:
-        """Let SQS move everything back; return how many messages, or None where this SQS cannot."""
+        """Let SQS move all messages back. Return how many, or None if this SQS has no such call."""
         try:
             task = await self._sqs.start_message_move_task(
                 SourceArn=arn, MaxNumberOfMessagesPerSecond=max(1, min(MOVE_LIMIT, int(pace.per_s)))
@@ -200,7 +197,7 @@ class DeadLetters:
             await self._sleep(POLL_S)
 
     async def _received(self, url: str) -> AsyncIterator[list[DeadLetter]]:
-        """Give the messages of the queue, up to ten at a time, until there is none or one comes again."""
+        """Yield the messages of the queue in batches of up to ten, until it is empty or a message repeats."""
         seen: set[str] = set()
         while True:
             names: Any = ["SentTimestamp"]
@@ -228,11 +225,11 @@ class DeadLetters:
             body=body,
             reason=message.get("MessageAttributes", {}).get("reason", {}).get("StringValue"),
             sent_at=int(message.get("Attributes", {}).get("SentTimestamp", 0)) / 1_000,
-            uploads=self._read(body),
+            uploads=_uploads_of(body),
         )
 
     async def _with_reasons(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
-        """Return `letters` with the reasons that the records of their uploads give, where they have none themselves."""
+        """Return `letters`, taking a missing reason from the record of the first upload."""
         silent = {letter.uploads[0].document for letter in letters if letter.reason is None and letter.uploads}
         found = await self._results.get_many(silent)
 
@@ -244,7 +241,7 @@ class DeadLetters:
 
     async def _send_back(self, letter: DeadLetter, command: ReplayCommand) -> None:
         asked = [replace(upload, replay_id=command.replay_id, force=command.force) for upload in letter.uploads]
-        for body in [self._encode(upload) for upload in asked] or [letter.body]:
+        for body in [replay_body(upload) for upload in asked] or [letter.body]:
             await self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=body)
 
     async def _let_go(self, url: str, handles: Sequence[str]) -> None:
@@ -255,3 +252,11 @@ class DeadLetters:
                 for at, handle in enumerate(handles[start : start + BATCH])
             ]
             await self._sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
+
+
+def _uploads_of(body: str) -> tuple[Upload, ...]:
+    """Return the uploads that `body` names, or none if it is malformed."""
+    try:
+        return parse(body).uploads
+    except Malformed:
+        return ()

@@ -1,8 +1,9 @@
-"""The manifest of a replay: which uploads it enqueues, frozen before the first is sent, and how far it has come.
+"""The manifest of a replay: the fixed list of uploads that it enqueues, and its progress.
 
-It lives in the results table, in rows that no index sees: `replay:<id>` says how far the replay is and whose it is,
-`replay:<id>/<draft>/<page>` hold the uploads. So a replay that was cut off goes on where it was, on any machine,
-whatever the records say meanwhile. DynamoDB deletes the rows some weeks later, where the table's TTL is on.
+The manifest is complete before the first upload is sent. So an interrupted replay can continue on any machine, whatever
+the records say by then. It lives in the results table, in rows without index keys: `replay:<id>` holds the progress and
+the owner, `replay:<id>/<draft>/<page>` hold the uploads. If the table's TTL is on, DynamoDB deletes the rows after
+`KEEP_DAYS`.
 """
 
 import datetime as dt
@@ -26,41 +27,42 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "replay:"
 PAGE_BYTES: Final = 200_000
-"""Text of one page: half of what a row of DynamoDB may have."""
+"""Bytes of one page: half of DynamoDB's limit of an item."""
 KEEP_DAYS: Final = 30
+"""Days after which the rows expire."""
 LEASE_S: Final = 15
-"""Seconds without a sign of life after which a run of a replay counts as cut off."""
+"""Seconds without progress after which a run counts as interrupted, and another may take over."""
 MOST_AT_A_TIME: Final = 10
-"""Uploads that are sent before they are written down, at most."""
+"""Most uploads that are sent before the progress is stored."""
 
 
 class ReplayBusy(ReceiptsError):
-    """Another run of the same replay is at it."""
+    """Another run of the same replay is active."""
 
     def __init__(self, replay_id: str, until: float) -> None:
-        super().__init__(f"replay {replay_id} is being run by somebody else")
+        super().__init__(f"replay {replay_id} is already being run by another process")
         self.until = until
-        """When his lease ends unless he extends it, seconds since the epoch."""
+        """End of the other run's lease unless it extends it, in seconds since the epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ManifestEntry:
-    """How far a replay has come."""
+    """The head row of one manifest: the replay's settings, its progress and its owner."""
 
     replay_id: str
     force: bool
     total: int
     sent: int = 0
-    """Uploads that are enqueued, in the order of the pages."""
+    """Number of uploads enqueued so far, in the order of the pages."""
     ahead: tuple[int, ...] = ()
-    """Places after `sent` that are enqueued too: the others of their batch were refused."""
+    """Positions after `sent` that are enqueued too, because SQS refused the others of their batch."""
     pages: int = 0
     draft: str = ""
     description: str = ""
     owner: str | None = None
     lease_until: float = 0
     doubt_until: int = 0
-    """Places before which some may be enqueued though `sent` says otherwise: the run before was cut off."""
+    """Uploads between `sent` and this position may be enqueued already: the previous run was interrupted."""
 
     @property
     def done(self) -> bool:
@@ -69,7 +71,7 @@ class ManifestEntry:
 
 
 class Manifest:
-    """The ledgers of replays in the results table."""
+    """The manifests of replays in the results table."""
 
     def __init__(self, dynamodb: "DynamoDBClient", table: str, *, clock: Callable[[], float]) -> None:
         """`clock` gives seconds since the epoch."""
@@ -79,7 +81,7 @@ class Manifest:
         self._owner = uuid.uuid4().hex
 
     async def find(self, replay_id: str) -> ManifestEntry | None:
-        """Return how far `replay_id` has come, or None where there is no such replay."""
+        """Return the entry of `replay_id`, or None if it does not exist."""
         answer = await self._dynamodb.get_item(
             TableName=self._table, Key=to_attributes({"document": _name(replay_id)}), ConsistentRead=True
         )
@@ -88,9 +90,9 @@ class Manifest:
     async def freeze(
         self, replay_id: str, uploads: AsyncIterator[Upload], *, force: bool, description: str
     ) -> ManifestEntry:
-        """Write down what `replay_id` enqueues and return its entry; where it is written already, return that.
+        """Store the uploads that `replay_id` enqueues and return its entry. An existing manifest wins.
 
-        Until this is done nothing has been sent, so that a run cut off meanwhile can simply be begun again.
+        Nothing is sent before this returns, so that a run interrupted meanwhile can simply start again.
         """
         draft = uuid.uuid4().hex[:8]
         total, pages, page, size = 0, 0, list[str](), 0
@@ -124,11 +126,11 @@ class Manifest:
         return await self.find(replay_id) or entry
 
     async def acquire(self, replay_id: str) -> ManifestEntry:
-        """Make `replay_id` ours to run and return how far it is; raise `ReplayBusy` where another run is alive."""
+        """Become the owner of `replay_id` and return its entry. Raises `ReplayBusy` if another run is active."""
         now = self._clock()
         before = await self.find(replay_id)
         if before is None:
-            raise ReceiptsError(f"there is no replay {replay_id}")
+            raise ReceiptsError(f"replay {replay_id} does not exist")
         ours = await self._update(
             replay_id,
             "SET #owner = :owner, lease_until = :until",
@@ -141,7 +143,7 @@ class Manifest:
         return replace(before, owner=self._owner, doubt_until=doubt_until)
 
     async def advance(self, entry: ManifestEntry, *, sent: int, ahead: tuple[int, ...] = ()) -> ManifestEntry:
-        """Write down that `sent` uploads are enqueued, and those at `ahead`; raise `ReplayBusy` if it is not ours."""
+        """Store that the first `sent` uploads and those at `ahead` are enqueued. Raises `ReplayBusy` if not owned."""
         until = self._clock() + LEASE_S
         ours = await self._update(
             entry.replay_id,
@@ -154,11 +156,11 @@ class Manifest:
         return replace(entry, sent=sent, ahead=ahead)
 
     async def release(self, entry: ManifestEntry) -> None:
-        """Say that this run ended as it should, so that the next need not wait."""
+        """Give up ownership, so that the next run need not wait for the lease to end."""
         await self._update(entry.replay_id, "REMOVE #owner, lease_until", "#owner = :owner", {})
 
     async def uploads(self, entry: ManifestEntry) -> AsyncIterator[Upload]:
-        """Give what is not yet behind `entry.sent`, in order."""
+        """Yield the uploads from position `entry.sent` on, in order."""
         place = 0
         for number in range(1, entry.pages + 1):
             answer = await self._dynamodb.get_item(
@@ -167,7 +169,7 @@ class Manifest:
                 ConsistentRead=True,
             )
             if "Item" not in answer:
-                raise ReceiptsError(f"page {number} of replay {entry.replay_id} is gone; begin a new replay")
+                raise ReceiptsError(f"page {number} of replay {entry.replay_id} is missing; start a new replay")
             lines = str(from_attributes(answer["Item"])["uploads"]).split("\n")
             for line in lines[max(0, entry.sent - place) :]:
                 yield replace(_upload(line), replay_id=entry.replay_id, force=entry.force)
@@ -193,7 +195,7 @@ class Manifest:
         )
 
     async def _write(self, operation: str, **arguments: Any) -> bool:
-        """Write a row; return whether its condition held."""
+        """Write a row and return whether its condition was met."""
         try:
             await getattr(self._dynamodb, operation)(TableName=self._table, **arguments)
         except ClientError as error:
@@ -230,7 +232,7 @@ def _entry(row: dict[str, Any]) -> ManifestEntry:
 
 
 def _line(upload: Upload) -> str:
-    """Return `upload` as a line of JSON, in which a key's line breaks are escaped."""
+    """Return `upload` as one line of JSON, which escapes line breaks in keys."""
     version = [upload.version_id, upload.etag, upload.sequencer, upload.size]
     return json.dumps([upload.bucket, upload.key, upload.uploaded_at.isoformat(), *version], ensure_ascii=False)
 
@@ -249,11 +251,11 @@ def _upload(line: str) -> Upload:
 
 
 async def records_of(dynamodb: "DynamoDBClient", results: Results, table: str, replay_id: str) -> AsyncIterator[Record]:
-    """Give the records of the uploads that `replay_id` enqueued."""
+    """Yield the records of the uploads that `replay_id` enqueues. Raises `ReceiptsError` if it does not exist."""
     manifest = Manifest(dynamodb, table, clock=lambda: 0.0)
     entry = await manifest.find(replay_id)
     if entry is None:
-        raise ReceiptsError(f"there is no replay {replay_id}")
+        raise ReceiptsError(f"replay {replay_id} does not exist")
     batch: list[str] = []
     async for upload in manifest.uploads(replace(entry, sent=0)):
         batch.append(upload.document)

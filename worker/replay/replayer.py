@@ -1,10 +1,11 @@
-"""Replay: uploads are enqueued again, each once by one replay id.
+"""Replay: enqueue uploads again, each once per replay id.
 
-First the uploads are chosen and counted; nothing is changed by that. Then they are frozen in the manifest and sent in
-batches of up to ten, each batch written down when SQS has taken it. A run that is interrupted finishes its batch. One
-that is killed between SQS's answer and the manifest leaves a batch of which nobody knows: the next run looks into the
-table which of it were worked on and sends the others again. The worker answers one replay id once for each content, so
-that even then nothing is paid for twice.
+Choosing and counting the uploads changes nothing. A run then stores them in the manifest and sends them in batches of
+up to ten. It stores its progress after each batch that SQS accepts. An interrupted run finishes its batch.
+
+A run that is killed between SQS's answer and the stored progress leaves one batch in doubt. The next run checks the
+table for uploads of that batch that were processed, and sends the others again. The worker answers each content only
+once per replay id, so a duplicate message causes no second call of the endpoint.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from worker.aws.resources import OWN_PREFIX
 from worker.errors import ReceiptsError
+from worker.messages.parse import replay_body
 from worker.receipts.document import Upload
 from worker.receipts.record import Record
 from worker.receipts.text import printable
@@ -39,7 +41,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 @dataclass(frozen=True)
 class Candidate:
-    """An upload that may be enqueued, and whether the table has an answer for it."""
+    """An upload that a replay may enqueue, and whether the table holds an answer for it."""
 
     upload: Upload
     answered: bool
@@ -47,30 +49,33 @@ class Candidate:
 
 @dataclass
 class Estimate:
-    """What a replay would do."""
+    """The expected size of a replay."""
 
     uploads: int = 0
     answered: int = 0
-    """Uploads whose answer is in the table: without force the endpoint is not called for them."""
+    """Uploads with an answer in the table. Without force, the worker does not call the endpoint for them."""
 
     def calls(self, *, force: bool) -> int:
-        """Return the calls of the endpoint at most; the same bytes are sent only once."""
+        """Return the maximum number of endpoint calls. Equal contents need only one."""
         return self.uploads if force else self.uploads - self.answered
 
     def seconds(self, rate: float) -> float:
-        """Return the time that enqueuing takes at `rate` messages a second."""
+        """Return how many seconds enqueuing takes at `rate` messages per second."""
         return self.uploads / rate
 
 
 def new_id(now: datetime) -> str:
-    """Return an id that says when the replay began."""
+    """Return a new replay id that starts with the time `now`."""
     return f"{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
 
 
 def checked_id(text: str) -> str:
-    """Return `text` if it can name a replay, else raise `BadQuery`."""
+    """Return `text` if it is a valid replay id. Raises `BadQuery` if not."""
     if not _ID.fullmatch(text):
-        raise BadQuery("a replay id has up to 100 letters, digits, dots, dashes and underscores")
+        raise BadQuery(
+            "the replay id is not valid: use 1 to 100 letters, digits, dots, dashes and underscores, and start with a "
+            "letter or digit"
+        )
     return text
 
 
@@ -90,7 +95,7 @@ def upload_of(record: Record) -> Upload:
 async def from_table(
     results: Results, selection: Selection, *, older_than: str | None = None
 ) -> AsyncIterator[Candidate]:
-    """Give the uploads of the records of `selection`, of `older_than` only where their model's version is older."""
+    """Yield the uploads of the records of `selection`. With `older_than`, only those read by an older model version."""
     async for batch in batches(results.walk(selection), BATCH_GET):
         found = await results.get_many(row.document for row in batch)
         for record in found.values():
@@ -99,9 +104,9 @@ async def from_table(
 
 
 async def from_keys(results: Results, s3: "S3Client", names: Sequence[Sequence[str]]) -> AsyncIterator[Candidate]:
-    """Give the upload that each of `names` means, once: as its record has it, else as S3 does.
+    """Yield the upload that each of `names` means, without duplicates: from its record, or else from S3.
 
-    A name is the documents ("bucket/key") that it may mean, the likelier first.
+    A name is the list of documents ("bucket/key") that it may mean, most likely first.
     """
     found = await results.get_many(document for possible in names for document in possible)
     given = set()
@@ -122,12 +127,12 @@ async def _look_up(s3: "S3Client", possible: Sequence[str]) -> Upload:
             head = await s3.head_object(Bucket=bucket, Key=key)
         except ClientError as error:
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            # what is read as a bucket may be none, or another's
+            # The first part of the name may not be a bucket, or another account may own that bucket.
             if status == 404 or (status in (400, 403) and len(possible) > 1):
                 continue
             raise
         return _upload_of(bucket, key, head)
-    raise BadQuery(f"there is neither a record of {printable(' or '.join(possible))} nor such an object")
+    raise BadQuery(f"neither a record nor an object exists for {printable(' or '.join(possible))}")
 
 
 def _upload_of(bucket: str, key: str, head: "HeadObjectOutputTypeDef") -> Upload:
@@ -144,7 +149,7 @@ def _upload_of(bucket: str, key: str, head: "HeadObjectOutputTypeDef") -> Upload
 async def from_prefix(
     results: Results, s3: "S3Client", bucket: str, prefix: str, *, recorded: bool
 ) -> AsyncIterator[Candidate]:
-    """Give the objects under `prefix`, unless `recorded` only those whose content the table has no record of."""
+    """Yield the objects under `prefix`. Unless `recorded`, leave out those whose current content has a record."""
     async for batch in batches(_listed(s3, bucket, prefix), BATCH_GET):
         found = await results.get_many(upload.document for upload in batch)
         for upload in batch:
@@ -170,7 +175,7 @@ async def _listed(s3: "S3Client", bucket: str, prefix: str) -> AsyncIterator[Upl
 
 
 async def estimate(candidates: AsyncIterable[Candidate]) -> Estimate:
-    """Count `candidates`; nothing is changed."""
+    """Return the number of `candidates`, and of those that are answered. Changes nothing."""
     counted = Estimate()
     async for candidate in candidates:
         counted.uploads += 1
@@ -179,35 +184,37 @@ async def estimate(candidates: AsyncIterable[Candidate]) -> Estimate:
 
 
 async def uploads_of(candidates: AsyncIterable[Candidate]) -> AsyncIterator[Upload]:
-    """Give the uploads of `candidates`."""
+    """Yield the uploads of `candidates`."""
     async for candidate in candidates:
         yield candidate.upload
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How fast uploads are enqueued."""
+    """The rate at which uploads are enqueued."""
 
     per_s: float
-    """Messages a second."""
+    """Messages per second."""
 
     def __post_init__(self) -> None:
-        """Refuse a rate that cannot be kept."""
+        """Raise `BadQuery` if the rate is out of range."""
         if not MIN_RATE <= self.per_s <= MAX_RATE:
-            raise BadQuery(f"the rate must lie between {MIN_RATE:g} and {MAX_RATE:g} messages a second")
+            raise BadQuery(
+                f"the rate must be between {MIN_RATE:g} and {MAX_RATE:g} messages per second, not {self.per_s:g}"
+            )
 
     @property
     def batch(self) -> int:
-        """Messages of one call: not more than two seconds' worth, so that a slow replay shows signs of life."""
+        """Messages per call: at most two seconds' worth, so that a slow replay keeps its lease."""
         return max(1, min(MOST_AT_A_TIME, int(self.per_s * 2)))
 
     def wait_s(self, sent: int, elapsed_s: float) -> float:
-        """Return how long to wait before the next batch where `sent` went out in `elapsed_s` seconds."""
+        """Return the seconds to wait before the next batch, after `sent` messages in `elapsed_s` seconds."""
         return max(0.0, sent / self.per_s - elapsed_s)
 
 
 class Replayer:
-    """Sends what a manifest holds."""
+    """A sender of the uploads in a manifest."""
 
     def __init__(
         self,
@@ -216,16 +223,14 @@ class Replayer:
         queue_url: str,
         results: Results,
         manifest: Manifest,
-        encode: Callable[[Upload], str],
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`encode` makes the message that asks for an upload; `clock` gives seconds from any start."""
+        """`clock` gives seconds since any fixed time."""
         self._sqs = sqs
         self._queue_url = queue_url
         self._results = results
         self._manifest = manifest
-        self._encode = encode
         self._sleep = sleep
         self._clock = clock
 
@@ -238,9 +243,10 @@ class Replayer:
         on_progress: Callable[[ManifestEntry], None] = lambda _: None,
         patience_s: float = 2 * LEASE_S,
     ) -> ManifestEntry:
-        """Enqueue what is left of `replay_id` and return how far it came: to the end, unless `stopping()`.
+        """Enqueue the remaining uploads of `replay_id`, or stop early if `stopping()`, and return the final entry.
 
-        Where another run holds it, wait `patience_s` seconds for its end or its lease's, then raise `ReplayBusy`.
+        If another run is active, wait up to `patience_s` seconds for its end or for its lease to end, then raise
+        `ReplayBusy`.
         """
         entry = await self._acquire(replay_id, patience_s)
         begun, before = self._clock(), entry.sent
@@ -250,7 +256,7 @@ class Replayer:
                 await self._sleep(pace.wait_s(entry.sent - before, self._clock() - begun))
                 if stopping():
                     break
-                # What has begun is finished and written down, also when this task is cancelled meanwhile.
+                # A batch that is being sent is finished and stored even if this task is cancelled.
                 entry = await _finished(self._send(entry, batch))
                 on_progress(entry)
         finally:
@@ -268,7 +274,7 @@ class Replayer:
                 await self._sleep(1.0)
 
     async def _send(self, entry: ManifestEntry, batch: Sequence[Upload]) -> ManifestEntry:
-        """Send `batch`, the next of `entry`, and write it down; what SQS refuses again and again ends the run."""
+        """Send `batch`, the next of `entry`, and store the progress. Raises `ReceiptsError` if SQS keeps refusing."""
         end = entry.sent + len(batch)
         beyond = tuple(place for place in entry.ahead if place >= end)
         done = {place - entry.sent for place in entry.ahead if place < end}
@@ -281,7 +287,7 @@ class Replayer:
                 break
             if attempt:
                 await self._sleep(0.2 * 2**attempt)
-            entries: Any = [{"Id": str(place), "MessageBody": self._encode(batch[place])} for place in left]
+            entries: Any = [{"Id": str(place), "MessageBody": replay_body(batch[place])} for place in left]
             answer = await self._sqs.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
             done |= {int(one["Id"]) for one in answer.get("Successful", [])}
             reason = ", ".join(sorted({str(one.get("Code")) for one in answer.get("Failed", [])}))
@@ -289,17 +295,19 @@ class Replayer:
             return await self._manifest.advance(entry, sent=end, ahead=beyond)
         ahead = tuple(sorted(entry.sent + place for place in done)) + beyond
         await self._manifest.advance(entry, sent=entry.sent, ahead=ahead)
-        raise ReceiptsError(f"SQS refused {len(batch) - len(done)} messages again and again: {reason}; run it again")
+        raise ReceiptsError(
+            f"SQS refused {len(batch) - len(done)} messages in {SEND_TRIES} attempts ({reason}); run the replay again"
+        )
 
     async def _worked_on(self, entry: ManifestEntry, batch: Sequence[Upload]) -> set[int]:
-        """Return the places of `batch` whose record was made for this replay: those were enqueued before."""
+        """Return the positions in `batch` whose record comes from this replay, so that they were enqueued before."""
         found = await self._results.get_many(upload.document for upload in batch)
         records = [found.get(upload.document) for upload in batch]
         return {at for at, record in enumerate(records) if record and record.replay_id == entry.replay_id}
 
 
 async def _finished(work: Awaitable[_T]) -> _T:
-    """Await `work` to its end even if this task is cancelled meanwhile; then the cancellation goes on."""
+    """Return the result of `work`. If this task is cancelled, wait for `work` to end before raising that."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
@@ -309,7 +317,7 @@ async def _finished(work: Awaitable[_T]) -> _T:
 
 
 async def batches(source: AsyncIterable[_T], size: int) -> AsyncIterator[list[_T]]:
-    """Give what `source` gives in lists of `size`, the last one shorter."""
+    """Yield the items of `source` in lists of `size`. The last list may be shorter."""
     batch: list[_T] = []
     async for one in source:
         batch.append(one)
@@ -321,13 +329,13 @@ async def batches(source: AsyncIterable[_T], size: int) -> AsyncIterator[list[_T
 
 
 def _made_before(record: Record, version: str) -> bool:
-    """Tell whether the model that answered is older than `version`; one that says no version is."""
+    """Return whether the model that answered is older than `version`. A model without a version is."""
     if record.model is None:
         return False
     return version_key(record.model.model_version or "") < version_key(version)
 
 
 def version_key(version: str) -> tuple[tuple[int, int | str], ...]:
-    """Return `version` so that "1.10.0" comes after "1.9.2"; words come before numbers, as "1.0-rc" before "1.0.1"."""
+    """Return a sort key for `version`: "1.9.2" sorts before "1.10.0", and words before numbers ("1.0-rc", "1.0.1")."""
     parts: Iterable[str] = re.findall(r"\d+|[a-z]+", version.lower())
     return tuple((1, int(part)) if part.isdigit() else (0, part) for part in parts)

@@ -1,1 +1,1 @@
-"""The table side: claims, writes, and everything that is asked of the results."""
+"""The results table: claims, writes, queries, reviews, export and deletion."""

@@ -1,6 +1,6 @@
-"""DynamoDB's typed attributes to Python's values and back.
+"""Conversion between DynamoDB's typed attributes and Python values.
 
-Boto3's serializer does the same at five times the cost, and this is on the way of every receipt.
+It runs for every receipt, and boto3's serializer does the same at five times the cost.
 """
 
 from decimal import Decimal
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def to_attributes(item: dict[str, Any]) -> "dict[str, AttributeValueTypeDef]":
-    """Return `item` (str, int, bool, Decimal, None, dict, list) as DynamoDB's client takes it.
+    """Return `item` as typed attributes. Its values are str, int, bool, Decimal, None, dict, list or tuple.
 
-    Raises `TypeError` for any other type: a float, above all, would be stored as something that it is not.
+    Raises `TypeError` for any other type. Floats are refused because they would not keep their exact value.
     """
     return {name: _typed(value) for name, value in item.items()}
 
@@ -34,11 +34,11 @@ def _typed(value: Any) -> Any:
         return {"BOOL": value}
     if kind is int:
         return {"N": str(value)}
-    raise TypeError(f"DynamoDB has no attribute for a {kind.__name__}")
+    raise TypeError(f"cannot store a {kind.__name__} as a DynamoDB attribute")
 
 
 def from_attributes(attributes: "dict[str, Any]") -> dict[str, Any]:
-    """Return what DynamoDB's client gave as Python's values: whole numbers as int, others as Decimal."""
+    """Return typed attributes as Python values: whole numbers as int, other numbers as Decimal."""
     return {name: _plain(value) for name, value in attributes.items()}
 
 
@@ -56,4 +56,4 @@ def _plain(value: dict[str, Any]) -> Any:
         case "NULL":
             return None
         case _:
-            raise TypeError(f"nothing in this table is of DynamoDB's type {kind}")
+            raise TypeError(f"DynamoDB attribute type {kind} is not used in this table")

@@ -1,7 +1,7 @@
-"""What a new model says differently: field by field, over one record or many."""
+"""Differences between the answers of two models, field by field, over one record or many."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
@@ -11,19 +11,19 @@ from worker.receipts.receipt import Receipt
 from worker.receipts.record import Record
 
 Kind = Literal["found", "lost", "changed"]
-"""A field that was missing and is there now, that was there and is missing now, or that has another value."""
+"""Kind of a change: the field appeared, disappeared, or has another value."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One field that a model says differently from the one before."""
+    """One field whose value differs between the current model and the previous one."""
 
     document: str
     field: str
     before: Any
     after: Any
     person: Any = None
-    """What a person corrected the field to, if anybody did."""
+    """Value to which a person corrected the field, if `corrected`."""
     corrected: bool = False
 
     @property
@@ -35,11 +35,11 @@ class Change:
 
     @property
     def right(self) -> bool | None:
-        """Whether the new value is what a person said; None where nobody said anything."""
+        """Whether the new value equals a person's correction. None without a correction."""
         return _same(self.after, self.person) if self.corrected else None
 
     def as_json(self) -> dict[str, Any]:
-        """Return the change for programs."""
+        """Return the change as JSON types."""
         return {
             "document": self.document,
             "field": self.field,
@@ -52,17 +52,17 @@ class Change:
 
 @dataclass
 class Difference:
-    """How many fields of how many records changed."""
+    """Counts of the fields and records that changed."""
 
     records: int = 0
     compared: int = 0
-    """Records that an earlier model had read too."""
+    """Records that an earlier model has read too."""
     changed: int = 0
     """Records with at least one change."""
     fields: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in FIELDS})
 
     def add(self, record: Record) -> tuple[Change, ...]:
-        """Count `record` and return what changed in it."""
+        """Count `record` and return its changes."""
         self.records += 1
         if not record.history or record.receipt is None:
             return ()
@@ -76,13 +76,13 @@ class Difference:
         return found
 
     def as_json(self) -> dict[str, Any]:
-        """Return the counts for programs, the fields that changed alone."""
+        """Return the counts as JSON types, without the fields that did not change."""
         fields = {name: dict(counts) for name, counts in self.fields.items() if counts}
         return {"records": self.records, "compared": self.compared, "changed": self.changed, "fields": fields}
 
 
 def changes(record: Record) -> Iterator[Change]:
-    """Give the fields that `record` says differently from the answer before it."""
+    """Yield the fields in which the answer of `record` differs from the previous answer."""
     if record.receipt is None or not record.history:
         return
     before = dict(flat(Receipt.model_validate(record.history[0]["receipt"])))
@@ -98,24 +98,17 @@ def _missing(value: Any) -> bool:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Tell whether two values of JSON say the same; amounts are compared as amounts: "1.5" is "1.50"."""
+    """Return whether two JSON values mean the same. Amounts are compared as numbers: "1.5" equals "1.50"."""
     if one == other:
         return True
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(_same(*pair) for pair in zip(one, other, strict=True))
-    if isinstance(one, str) and isinstance(other, str) and "." in one + other:  # 0012 and 12 are two numbers
+    # Without a point they may be receipt numbers, and 0012 and 12 are different numbers.
+    if isinstance(one, str) and isinstance(other, str) and "." in one + other:
         try:
             return Decimal(one) == Decimal(other)
         except InvalidOperation:
             return False
     return False
-
-
-def summarize(records: Iterable[Record]) -> Difference:
-    """Count the changes of `records`."""
-    difference = Difference()
-    for record in records:
-        difference.add(record)
-    return difference

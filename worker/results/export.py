@@ -1,8 +1,8 @@
-"""Records as CSV, JSON lines or Parquet: streamed, in memory that does not grow with their number.
+"""Export of records as CSV, JSON lines or Parquet, streamed in constant memory.
 
-A merchant may be called `=HYPERLINK(…)`. In CSV a text that a spreadsheet would take for a formula gets an apostrophe
-before it, also within the text after what another country's spreadsheet takes for the end of a cell
-(owasp.org/www-community/attacks/CSV_Injection); numbers are numbers and keep their sign.
+A merchant may be called `=HYPERLINK(…)`. In CSV, a text that a spreadsheet would treat as a formula gets an apostrophe
+in front. So does a formula inside a text, after a character that other locales use as the cell separator
+(owasp.org/www-community/attacks/CSV_Injection). Numbers stay numbers and keep their sign.
 """
 
 import csv
@@ -25,14 +25,15 @@ from worker.results.selection import Selection
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
 
-FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 # the wide forms count too
+FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 # the full-width forms start formulas too
 _NEXT_CELL: Final = re.compile("(?<=[;\t\n])( *)(?=[=+@＝＋－＠-])")  # noqa: RUF001 # as above
-"""A place at which a spreadsheet that does not part cells by commas would begin one, before a formula."""
+"""The start of a formula after a character that some spreadsheets use as the cell separator instead of the comma."""
 ROW_GROUP: Final = 5_000
-"""Rows that are held until they are written together into a Parquet file."""
+"""Rows that are buffered and written together into a Parquet file."""
 SCAN_PAGE: Final = 200
-"""Items of one page of a scan."""
+"""Items per page of a scan."""
 MONEY_PLACES: Final = 10
+"""Decimal places of amounts in a Parquet file."""
 
 TEXT: Final = "text"
 NUMBER: Final = "number"
@@ -93,9 +94,10 @@ Row = dict[str, Any]
 async def every_record(
     dynamodb: "DynamoDBClient", table: str, *, on_read: Callable[[int], None] = lambda _: None
 ) -> AsyncIterator[Record]:
-    """Give every record by a scan of the whole table, a few hundred at a time.
+    """Yield every record by scanning the whole table, `SCAN_PAGE` items at a time.
 
-    A page of one megabyte, which is as much as DynamoDB gives, costs many times that in memory when it is read.
+    A full DynamoDB page of 1 MB would need many times that memory once parsed. Calls `on_read` with the number of
+    items that DynamoDB read for each page.
     """
     start: dict[str, Any] = {}
     while True:
@@ -113,7 +115,7 @@ async def every_record(
 async def chosen_records(
     results: Results, selection: Selection, *, on_read: Callable[[int], None] = lambda _: None
 ) -> AsyncIterator[Record]:
-    """Give the records of `selection`: found by an index, then fetched whole, a hundred at a time."""
+    """Yield the records of `selection`, found by an index and then fetched whole in batches of 100."""
     batch: list[str] = []
     async for row in results.walk(selection, on_read=on_read):
         batch.append(row.document)
@@ -131,7 +133,7 @@ async def _fetched(results: Results, documents: list[str]) -> list[Record]:
 
 
 def record_rows(record: Record) -> Iterator[Row]:
-    """Give the one row of `record`, as it holds after a person's corrections."""
+    """Yield the single row of `record`, with a person's corrections applied."""
     receipt = record.corrected
     said = receipt or Receipt()
     taxes = [tax.amount for tax in said.taxes if tax.amount is not None]
@@ -170,7 +172,7 @@ def record_rows(record: Record) -> Iterator[Row]:
 
 
 def item_rows(record: Record) -> Iterator[Row]:
-    """Give a row for each item of `record`."""
+    """Yield one row per item of `record`, with a person's corrections applied."""
     receipt = record.corrected
     if receipt is None:
         return
@@ -187,17 +189,17 @@ def item_rows(record: Record) -> Iterator[Row]:
 
 
 class Writer(Protocol):
-    """Something that rows are written to, one record at a time."""
+    """An export format: writes one record at a time."""
 
     def write(self, record: Record) -> int:
-        """Write `record` and return how many rows that were."""
+        """Write `record` and return the number of rows written."""
 
     def close(self) -> None:
-        """Write what is left; the stream stays open."""
+        """Write any buffered rows. The stream stays open."""
 
 
 class JsonLines:
-    """One record a line, whole."""
+    """A writer of JSON lines: one whole record per line."""
 
     def __init__(self, out: io.TextIOBase) -> None:
         self._out = out
@@ -208,11 +210,11 @@ class JsonLines:
         return 1
 
     def close(self) -> None:
-        """Nothing is left to write."""
+        """Do nothing: no rows are buffered."""
 
 
 class Csv:
-    """A row a record or an item, under a header."""
+    """A CSV writer: a header, then one row per record or per item."""
 
     def __init__(self, out: io.TextIOBase, *, items: bool) -> None:
         self._rows = item_rows if items else record_rows
@@ -227,11 +229,11 @@ class Csv:
         return count
 
     def close(self) -> None:
-        """Nothing is left to write."""
+        """Do nothing: no rows are buffered."""
 
 
 def cell(value: object) -> str:
-    """Return `value` as a cell of CSV that no spreadsheet takes for a formula."""
+    """Return `value` as a CSV cell that no spreadsheet treats as a formula."""
     if value is None:
         return ""
     if isinstance(value, Decimal):
@@ -244,7 +246,7 @@ def cell(value: object) -> str:
 
 
 class Parquet:
-    """A row a record or an item, in groups of some thousand; money is decimal, never float."""
+    """A Parquet writer: one row per record or per item, amounts as decimals. Rows are buffered in groups."""
 
     def __init__(self, path: Path, *, items: bool) -> None:
         try:
@@ -261,7 +263,7 @@ class Parquet:
         self._group: list[Row] = []
 
     def write(self, record: Record) -> int:
-        """Hold the rows of `record` until a group is full."""
+        """Buffer the rows of `record`, and write the buffer once a group is full."""
         rows = [{name: _column(value) for name, value in row.items()} for row in self._rows(record)]
         self._group += rows
         if len(self._group) >= ROW_GROUP:

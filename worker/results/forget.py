@@ -1,7 +1,7 @@
-"""Forgetting a document for good: its upload in all versions, its record, and the answers kept for its bytes.
+"""Permanent deletion of a document: all versions of its upload, its record, and the answers for its contents.
 
-A record says which bytes it and its history were read from, and every version of the upload is asked for its own. The
-record goes last, so that what was broken off can be begun again. docs/operations.md says what this cannot reach.
+The contents come from the record, its history, and the bytes of every version of the upload. The record is deleted
+last, so that an interrupted deletion can be repeated. docs/operations.md lists what this cannot delete.
 """
 
 import hashlib
@@ -19,31 +19,31 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
 BATCH = 1_000
-"""Objects of one DeleteObjects, at most (docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html)."""
+"""Most objects of one DeleteObjects call (docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html)."""
 BY_CONTENT = next(index for index in TableSpec().indexes if index.name == "by_content")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Traces:
-    """What there is, or was, of one document."""
+    """Counts of the stored data of one document."""
 
     document: str
     versions: int
-    """Versions of the upload, delete markers among them."""
+    """Versions of the upload, including delete markers."""
     record: bool
     answers: int
-    """Answers kept for its bytes, present and past, that no other document needs."""
+    """Content rows for its present and past contents that no other document needs."""
     overflow: int
-    """Versions of objects that hold what was too large for a row."""
+    """Versions of the objects that hold answers too large for a row."""
 
     @property
     def none(self) -> bool:
-        """There is nothing of the document."""
+        """Whether nothing is stored for the document."""
         return not (self.versions or self.record or self.answers or self.overflow)
 
 
 class Forgetter:
-    """Finds and deletes what there is of a document."""
+    """Finds and deletes the stored data of a document."""
 
     def __init__(self, s3: "S3Client", dynamodb: "DynamoDBClient", table: str) -> None:
         self._s3 = s3
@@ -51,18 +51,18 @@ class Forgetter:
         self._table = table
 
     async def documents(self, bucket: str, prefix: str) -> list[str]:
-        """Return every document of `bucket` whose key begins with `prefix`, deleted ones among them."""
+        """Return every document of `bucket` whose key starts with `prefix`, including deleted objects."""
         return sorted({f"{bucket}/{version['Key']}" async for version in self._versions(bucket, prefix)})
 
     async def look(self, document: str, *, scan: bool = False) -> Traces:
-        """Return what there is of `document` (`bucket/key`).
+        """Return what is stored for `document` (`bucket/key`).
 
-        `scan` reads the whole table for answers to versions of the upload that are gone already.
+        `scan` reads the whole table, to find answers for versions of the upload that no longer exist.
         """
         return await self._go(document, scan=scan, delete=False)
 
     async def forget(self, document: str, *, scan: bool = False) -> Traces:
-        """Delete all that `look` finds of `document`; return what there was."""
+        """Delete everything that `look` finds for `document`, and return what was found."""
         return await self._go(document, scan=scan, delete=True)
 
     async def _go(self, document: str, *, scan: bool, delete: bool) -> Traces:
@@ -111,7 +111,7 @@ class Forgetter:
         await self._dynamodb.delete_item(TableName=self._table, Key=to_attributes({"document": document}))
 
     async def _others(self, document: str, sha256: str) -> bool:
-        """Tell whether another document has the same bytes, and so needs the same answer."""
+        """Return whether another document has the same content, and so needs the same answer."""
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
             IndexName=BY_CONTENT.name,
@@ -123,7 +123,7 @@ class Forgetter:
         return any([page["Items"] async for page in pages])
 
     async def _asked_for(self, document: str) -> AsyncIterator[str]:
-        """Give the contents that were answered for `document`, from the whole table."""
+        """Yield the SHA-256 of each content that was answered for `document`, by scanning the whole table."""
         pages = self._dynamodb.get_paginator("scan").paginate(
             TableName=self._table,
             FilterExpression="begins_with(#document, :content) AND contains(#answer, :document)",
@@ -142,7 +142,7 @@ class Forgetter:
                 yield dict(version)
 
     async def _sha256(self, bucket: str, version: dict[str, Any]) -> str:
-        """Return the hash of the bytes of one version, which is what its answer is kept under."""
+        """Return the SHA-256 of one version's bytes, which is the key of its content row."""
         reply = await self._s3.get_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
         digest = hashlib.sha256()
         async for chunk in reply["Body"].iter_chunks():
@@ -160,11 +160,11 @@ class Forgetter:
                 },
             )
             if errors := reply.get("Errors"):
-                raise ReceiptsError(f"{len(errors)} versions could not be deleted: {errors[0].get('Code')}")
+                raise ReceiptsError(f"S3 did not delete {len(errors)} versions ({errors[0].get('Code')}); run it again")
 
 
 def _overflow_of(answer: dict[str, Any]) -> tuple[str, str] | None:
-    """Return bucket and key of the receipt of an answer, where it was too large for its row."""
+    """Return the bucket and key of an answer's receipt if it was too large for the row, or None."""
     place = json.loads(answer.get("answer") or "{}").get("receipt_object")
     if not place:
         return None

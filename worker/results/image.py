@@ -1,4 +1,4 @@
-"""A link to the image of a record: presigned by S3, so that nobody needs credentials to look at it."""
+"""A link to the image of a record, presigned so that a browser needs no AWS credentials."""
 
 from typing import TYPE_CHECKING
 
@@ -8,14 +8,14 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
 SHOWN = ("image/jpeg", "image/png", "image/webp", "image/gif", "application/pdf")
-"""What a browser shows by itself; anything else is handed over as a download."""
+"""Media types that a browser can display. Anything else is offered as a download."""
 
 
 async def link(s3: "S3Client", record: Record, *, expires_s: int) -> str:
-    """Return a URL under which the very upload of `record` can be fetched for `expires_s` seconds.
+    """Return a URL of the exact upload of `record`, valid for `expires_s` seconds.
 
-    S3 answers with the type that was found in the bytes, never with one that the uploader claimed: a page of HTML
-    named as an image must not run anywhere.
+    S3 answers with the media type found in the bytes, not the one claimed by the uploader. So an HTML page uploaded as
+    an image does not run in the browser.
     """
     bucket, _, key = record.document.partition("/")
     media_type = record.media_type if record.media_type in SHOWN else "application/octet-stream"

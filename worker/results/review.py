@@ -1,7 +1,7 @@
-"""What people do with a record: correct its fields, and say that it is right.
+"""Review by people: correct a record's fields, and approve it.
 
-Each is one conditional write: it holds only if the record is still the one that the person looked at. The model's own
-words are never written over. What did not add up, and what may be a duplicate, is seen anew after each correction.
+Each is one conditional write, which fails if the record is no longer the one that the person looked at. The model's own
+values are never overwritten. Checks and possible duplicates are computed again after each correction.
 """
 
 import datetime as dt
@@ -25,22 +25,24 @@ if TYPE_CHECKING:
 
 
 MOST_BYTES: Final = 400 * 1024
-"""Of an item (docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html). As JSON it is never less."""
+"""DynamoDB's limit of an item (docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html).
+
+The item's JSON, which is measured, is never smaller."""
 
 
 class Outdated(ReceiptsError):
-    """The record has changed since the person looked at it: look again."""
+    """The record has changed since the person looked at it. Reload it and try again."""
 
 
 class NotPossible(ReceiptsError):
-    """This cannot be done to this record; the text says why."""
+    """The change cannot be made to this record. The text says why."""
 
 
 class Reviews:
     """Corrections and approvals in the results table."""
 
     def __init__(self, dynamodb: "DynamoDBClient", table: str, *, now: Callable[[], str]) -> None:
-        """`now` gives the time as records have it."""
+        """`now` gives the current time in the format of records."""
         self._dynamodb = dynamodb
         self._table = table
         self._now = now
@@ -50,11 +52,11 @@ class Reviews:
     async def correct(
         self, document: str, corrections: Mapping[str, Any], *, withdrawn: Sequence[str] = (), revision: int | None
     ) -> Record | None:
-        """Add `corrections` to those of `document`, take back those `withdrawn`, and return the record, if any.
+        """Add `corrections` to `document`, remove those in `withdrawn`, and return the record, or None if none exists.
 
-        A correction to what the model read anyway is no correction. Raises `Outdated` where the record is not at
-        `revision` any more, `NotPossible` where a row of the table cannot hold as much, and ValueError for a field that
-        there is none of or a value that it cannot have.
+        A correction that equals the model's value is dropped. Raises `Outdated` if the record is no longer at
+        `revision`, `NotPossible` if the result is too large for a row, and `ValueError` for an unknown field or a value
+        that the field cannot have.
         """
         record = await self._results.get(document)
         if record is None:
@@ -71,7 +73,7 @@ class Reviews:
         return await self._replace(record, corrections=changed, checks=new.checks, possible_duplicate_of=duplicate)
 
     async def _duplicate(self, record: Record) -> str | None:
-        """Return what `record` may be a duplicate of, now that it is corrected; the same bytes stay the same."""
+        """Return the document that the corrected `record` may be a duplicate of. A match by equal bytes stays valid."""
         found = await self._duplicates.lookup(record)
         if found is None and record.possible_duplicate_of:
             other = await self._results.get(record.possible_duplicate_of)
@@ -80,24 +82,24 @@ class Reviews:
         return found
 
     async def approve(self, document: str, *, by: str | None, revision: int | None) -> Record | None:
-        """Say that `document` is right as it stands, and return the record, if there is one.
+        """Approve `document` and return its record, or None if none exists.
 
-        Raises `Outdated` as `correct` does, and `NotPossible` where there are no fields to be right.
+        Raises `Outdated` like `correct`, and `NotPossible` if the record has no fields to approve.
         """
         record = await self._results.get(document)
         if record is None:
             return None
         _check(record, revision)
         if record.corrected is None:
-            raise NotPossible("nothing was read from it and nothing was keyed in: correct its fields first")
+            raise NotPossible("the record has no fields to approve; correct its fields first")
         return await self._replace(record, status="extracted", reviewed_at=self._now(), reviewed_by=by)
 
     async def _replace(self, record: Record, **changes: Any) -> Record:
-        """Write `record` with `changes` where it still stands."""
+        """Store `record` with `changes`. Raises `Outdated` if it has changed in the table."""
         new = record.model_copy(update={**changes, "revision": record.revision + 1})
         item = to_item(new)
         if len(json.dumps(item, ensure_ascii=False, default=str).encode()) > MOST_BYTES:
-            raise NotPossible("this is more than one record can keep: shorten the items")
+            raise NotPossible("the record would be larger than the 400 KB of a DynamoDB item; shorten the items")
         try:
             await self._dynamodb.put_item(
                 TableName=self._table,
@@ -107,11 +109,11 @@ class Reviews:
             )
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException":
-                raise Outdated("the record has changed meanwhile; look at it again") from error
+                raise Outdated("the record has changed meanwhile; reload it") from error
             raise
         return new
 
 
 def _check(record: Record, revision: int | None) -> None:
     if revision is not None and revision != record.revision:
-        raise Outdated(f"the record is at revision {record.revision}, not {revision}; look at it again")
+        raise Outdated(f"the record is at revision {record.revision}, not {revision}; reload it")

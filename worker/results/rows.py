@@ -1,6 +1,6 @@
-"""The DynamoDB row of a record.
+"""Conversion between a record and its DynamoDB row.
 
-A row holds the record's own attributes and, beside them, the receipt's fields as native attributes, so that people can
+A row holds the record's own attributes. It also holds the receipt's fields as native attributes, so that people can
 query them without decoding a document.
 """
 
@@ -14,13 +14,13 @@ from worker.receipts.receipt import Receipt
 from worker.receipts.record import Record, merchant_key
 
 UNDATED = "undated"
-"""Sorts after every date, so that a range of dates never includes it."""
+"""Sort key of receipts without a date. It sorts after every date, so that no date range includes it."""
 
 
 def to_item(record: Record) -> dict[str, Any]:
-    """Return `record` as DynamoDB's native values (str, int, Decimal, list, dict); what is missing is left out.
+    """Return `record` as DynamoDB's native values (str, int, Decimal, list, dict), without missing values.
 
-    The fields that people and indexes query are those of the receipt as it holds after corrections.
+    The fields that people and indexes query are those after corrections.
     """
     plain = _native(record.model_dump(mode="python", exclude={"receipt"}, exclude_none=True))
     item = {name: value for name, value in plain.items() if value is not None and value not in ({}, [])}
@@ -35,12 +35,12 @@ def to_item(record: Record) -> dict[str, Any]:
 
 
 def status_shard(status: str, document: str) -> str:
-    """Return the key of `by_status` under which `document` stands."""
+    """Return the partition key of `document` in the index `by_status`."""
     return f"{status}#{zlib.crc32(document.encode()) % STATUS_SHARDS}"
 
 
 def from_item(item: dict[str, Any]) -> Record:
-    """Return the record that `item` holds."""
+    """Return the record stored in `item`."""
     return Record.model_validate({name: item[name] for name in Record.model_fields if name in item})
 
 
@@ -58,7 +58,7 @@ def _says_something(value: Any) -> bool:
 
 
 def _native(value: Any) -> Any:
-    """Return `value` in the types that DynamoDB's serializer takes."""
+    """Return `value` in the types that `to_attributes` accepts."""
     kind = type(value)
     if kind is str or kind is Decimal or kind is int or value is None:
         return value

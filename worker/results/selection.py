@@ -1,7 +1,7 @@
-"""Which records are wanted, and which index of the table answers it.
+"""Selections of records, and the index that answers each selection.
 
-No question scans the table. Some are answered by an index whole (status, time of upload, purchase date, merchant,
-content); the rest of a question is a filter on what the index gives, and then a page says how many records it read.
+No selection scans the table. An index answers the conditions on status, upload time, purchase date, merchant or
+content. The remaining conditions filter the index's results, and a page reports how many records it read.
 """
 
 import datetime as dt
@@ -17,25 +17,25 @@ from worker.receipts.document import timestamp
 from worker.receipts.record import STATUSES, merchant_key
 
 OPEN_PAST: Final = dt.date(1990, 1, 1)
-"""Older purchase dates are misread ones: a range open to the past begins here."""
+"""Start of a range that is open to the past. Earlier purchase dates are misread."""
 EARLIEST: Final = dt.date(1900, 1, 1)
 LATEST: Final = dt.date(2199, 12, 31)
-"""Each month of a range is looked into by itself: outside of these there is nothing to look for."""
+"""Limits of purchase dates. Each month of a range is queried separately, and no receipt lies outside these dates."""
 
 
 class BadQuery(ReceiptsError):
-    """A question that has no answer; its text says what to change."""
+    """A selection or option that is not valid. The text says what to change."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which records are wanted: every condition that is not None or empty must hold. Ranges include their ends."""
+    """A choice of records: every condition that is not None or empty must be met. Ranges include their ends."""
 
     statuses: tuple[str, ...] = ()
     merchant: str | None = None
-    """The merchant's whole name, whatever its case, accents and punctuation."""
+    """The merchant's full name. Case, accents and punctuation do not matter."""
     merchant_like: str | None = None
-    """A part of the merchant's name."""
+    """Part of the merchant's name."""
     purchased_from: dt.date | None = None
     purchased_to: dt.date | None = None
     uploaded_from: dt.datetime | None = None
@@ -48,33 +48,33 @@ class Selection:
     reason: str | None = None
     content_sha256: str | None = None
     duplicates: bool | None = None
-    """True for those that may be duplicates of another document, False for the others."""
+    """True for possible duplicates of another document, False for all others."""
 
     def __post_init__(self) -> None:
-        """Refuse a status that there is none of and a range that ends before it begins."""
+        """Raise `BadQuery` for an unknown status, an inverted range or conflicting conditions."""
         for status in self.statuses:
             if status not in STATUSES:
-                raise BadQuery(f"there is no status {status!r}; there are {', '.join(STATUSES)}")
+                raise BadQuery(f"unknown status {status!r}; use one of {', '.join(STATUSES)}")
         for name in ("purchased", "uploaded", "total"):
             low, high = getattr(self, f"{name}_from"), getattr(self, f"{name}_to")
             if low is not None and high is not None and low > high:
-                raise BadQuery(f"the range of {name} ends ({high}) before it begins ({low})")
+                raise BadQuery(f"{name}: the end of the range ({high}) is before its start ({low})")
         if self.merchant is not None and self.merchant_like is not None:
-            raise BadQuery("a whole merchant's name and a part of one exclude each other; give one of them")
+            raise BadQuery("give either the merchant's full name or a part of it, not both")
         for name in ("merchant", "merchant_like"):
             text = getattr(self, name)
             if text is not None and merchant_key(text) is None:
-                raise BadQuery(f"{text!r} has no letter or digit to look for")
+                raise BadQuery(f"merchant: {text!r} has no letter or digit to search for")
 
     @property
     def fingerprint(self) -> int:
-        """A number that two different selections hardly share: a cursor belongs to one selection."""
+        """A checksum that binds a cursor to this selection."""
         return zlib.crc32(repr([(one.name, getattr(self, one.name)) for one in fields(self)]).encode())
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One comparison in DynamoDB's words, `{0}` being the name and `{1}` the value."""
+    """One comparison as a DynamoDB expression, with `{0}` for the name and `{1}` for the value."""
 
     template: str
     attribute: str
@@ -83,27 +83,27 @@ class Condition:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How the table answers a selection: the partitions of one index, and what must be left out of what they give."""
+    """The query that answers a selection: the partitions of one index, and filters on their records."""
 
     index: str
     partition_key: str
     sort_key: str
     partitions: tuple[str, ...]
-    """Newest first where `merged` is False."""
+    """Newest first unless `merged`."""
     merged: bool
-    """Whether the partitions share one time line, so that newest first means reading them side by side."""
+    """Whether the partitions share one time line, so that they must be read in parallel to list newest first."""
     low: str | None = None
     high: str | None = None
     filters: tuple[Condition, ...] = ()
 
     @property
     def whole(self) -> bool:
-        """Whether the index alone answers, so that every record read is a record wanted."""
+        """Whether the index alone answers the selection, so that every record read belongs to it."""
         return not self.filters
 
 
 def plan(selection: Selection, *, today: dt.date) -> Plan:
-    """Return how the table answers `selection`; `today` bounds a range of purchase dates that is open to the future."""
+    """Return the plan for `selection`. `today` bounds a range of purchase dates that is open to the future."""
     if selection.content_sha256 is not None:
         return _by_content(selection)
     if selection.merchant is not None:
@@ -134,7 +134,7 @@ def _by_merchant(selection: Selection) -> Plan:
         partitions=(str(merchant_key(selection.merchant)),),
         merged=False,
         low=_day(selection.purchased_from) or ("0" if selection.purchased_to else None),
-        # "undated" sorts after every date and must not slip into a range without an end
+        # "undated" sorts after every date, so a range without an end must stop before it.
         high=_day(selection.purchased_to) or ("9999-12-31" if selection.purchased_from else None),
         filters=tuple(_filters(selection, "merchant", "purchased")),
     )
@@ -142,7 +142,7 @@ def _by_merchant(selection: Selection) -> Plan:
 
 def _by_purchase_date(selection: Selection, today: dt.date) -> Plan:
     first = max(selection.purchased_from or OPEN_PAST, EARLIEST)
-    # a shop's clock may run ahead of ours, but not by more than a month
+    # A shop's clock may be ahead of ours, but not by more than a month.
     last = min(selection.purchased_to or max(first, today + dt.timedelta(days=31)), LATEST)
     return Plan(
         index="by_purchase_date",
@@ -171,7 +171,7 @@ def _by_status(selection: Selection) -> Plan:
 
 
 def _possible(selection: Selection) -> tuple[str, ...]:
-    """Return the statuses that a record of `selection` can have: some need a reason, others were never read."""
+    """Return the statuses that a record of `selection` can have. Only some have a reason, and only some were read."""
     if selection.reason is not None:
         return ("needs_review", "rejected", "failed")
     read = (selection.merchant_like, selection.total_from, selection.total_to, selection.currency)
@@ -181,7 +181,7 @@ def _possible(selection: Selection) -> tuple[str, ...]:
 
 
 def _filters(selection: Selection, *answered: str) -> Iterator[Condition]:
-    """Give the conditions of `selection` that its index does not answer; `answered` names those that it does."""
+    """Yield the conditions of `selection` that its index does not answer. `answered` names those that it does."""
     wanted = selection
     if wanted.statuses and "statuses" not in answered:
         yield Condition("{0} IN {1}", "status", wanted.statuses)
@@ -214,7 +214,7 @@ def _range(attribute: str, low: Any, high: Any) -> Iterator[Condition]:
 
 
 def _months(first: dt.date, last: dt.date) -> Iterator[str]:
-    """Give the months from `last` back to `first`, each as "2026-11"."""
+    """Yield the months from `last` back to `first`, each as "2026-11"."""
     for number in range(last.year * 12 + last.month - 1, first.year * 12 + first.month - 2, -1):
         yield f"{number // 12:04}-{number % 12 + 1:02}"
 
@@ -227,4 +227,4 @@ def _moment(moment: dt.datetime | None) -> str | None:
     try:
         return None if moment is None else timestamp(moment)
     except OverflowError as error:
-        raise BadQuery(f"{moment} is no moment that UTC has") from error
+        raise BadQuery(f"the time {moment} does not exist in UTC; use another time") from error

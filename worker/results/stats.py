@@ -1,4 +1,4 @@
-"""Counts and sums over records: what came in, what became of it, and what was spent."""
+"""Statistics over records: counts by status, reason, check, model and day, and amounts spent."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from worker.results.selection import Selection
 
 @dataclass
 class Sum:
-    """A number of receipts and what they come to."""
+    """The number and the total of some receipts in one currency."""
 
     name: str
     currency: str
@@ -21,25 +21,25 @@ class Sum:
     total: Decimal = Decimal(0)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it for programs."""
+        """Return the sum as JSON types."""
         total = format(with_decimals(self.total, self.currency), "f")
         return {"name": self.name, "currency": self.currency, "count": self.count, "total": total}
 
 
 @dataclass
 class Stats:
-    """What a number of records come to. Sums are over `extracted` records alone: the others need a look first."""
+    """Counts and sums over records. Sums include only `extracted` records, because the others need a review first."""
 
     read: int = 0
-    """Records that DynamoDB read for it."""
+    """Records that DynamoDB read."""
     complete: bool = True
-    """False where a limit ended the count early."""
+    """False if a limit ended the count early."""
     statuses: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     checks: Counter[str] = field(default_factory=Counter)
     models: Counter[str] = field(default_factory=Counter)
     days: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    """By day of upload (UTC), statuses."""
+    """Counts of statuses by day of upload (UTC)."""
     currencies: dict[str, Sum] = field(default_factory=dict)
     merchants: dict[tuple[str, str], Sum] = field(default_factory=dict)
     duplicates: int = 0
@@ -61,13 +61,13 @@ class Stats:
             _add(self.merchants.setdefault(key, Sum(name, currency)), row.total)
 
     def top_merchants(self, limit: int) -> list[Sum]:
-        """Return the merchants where most was spent, by currency of most receipts first."""
+        """Return up to `limit` merchants by amount spent. The currency with the most receipts comes first."""
         order = sorted(self.currencies.values(), key=lambda one: -one.count)
         rank = {one.currency: place for place, one in enumerate(order)}
         return sorted(self.merchants.values(), key=lambda one: (rank[one.currency], -one.total))[:limit]
 
     def as_json(self, *, merchants: int = 20) -> dict[str, Any]:
-        """Return the counts for programs, with the `merchants` largest merchants."""
+        """Return the statistics as JSON types, with up to `merchants` merchants."""
         return {
             "statuses": dict(self.statuses),
             "reasons": dict(self.reasons.most_common()),
@@ -88,7 +88,7 @@ def _add(to: Sum, amount: Decimal) -> None:
 
 
 async def stats(results: Results, selection: Selection, *, most_read: int | None = None) -> Stats:
-    """Count the records of `selection`, reading at most `most_read` records, in memory that does not grow with them."""
+    """Return statistics of `selection` after reading about `most_read` records at most, in constant memory."""
     counted = Stats()
 
     def on_read(count: int) -> None:

@@ -1,4 +1,4 @@
-# Real Terraform, mocked AWS: `terraform test` in this folder. Nothing is made anywhere.
+# Real Terraform with a mocked AWS: run `terraform test` in this folder. It creates nothing.
 
 mock_provider "aws" {
   source = "../mocks"
@@ -19,11 +19,11 @@ run "workers_alone" {
   }
   assert {
     condition     = module.worker_task.environment.RECEIPTS_STOP_TIMEOUT_S == "120" && module.worker_task.environment.RECEIPTS_DRAIN_S == "110"
-    error_message = "the worker knows the time that ECS gives it, and drains within it"
+    error_message = "the worker knows its stop timeout, and drains within it"
   }
   assert {
     condition     = module.scaling.resource_id == "service/receipts/receipts-worker"
-    error_message = "the policies stand on the worker's scalable target"
+    error_message = "the policies belong to the worker's scalable target"
   }
 }
 
@@ -46,7 +46,7 @@ run "with_a_console" {
   }
   assert {
     condition     = length(module.network[0].public_subnets) == 2
-    error_message = "the load balancer stands in public subnets, in two zones"
+    error_message = "the load balancer is in public subnets, in two zones"
   }
 }
 
@@ -63,7 +63,7 @@ run "a_network_of_your_own" {
 
   assert {
     condition     = length(module.network) == 0
-    error_message = "no VPC is made"
+    error_message = "no VPC is created"
   }
 }
 
@@ -79,7 +79,7 @@ run "fewer_than_no_tasks" {
   expect_failures = [var.scaling]
 }
 
-# What is wrong is said at the plan, and what nobody reads is not taken in silence.
+# Invalid and unknown inputs are refused at plan time.
 
 run "names_that_collide_with_another_stacks" {
   command = plan

@@ -1,4 +1,4 @@
-# The modules by themselves: what matters inside them, which the root cannot see.
+# Tests of the modules by themselves, for properties that the roots do not expose.
 
 mock_provider "aws" {
   source = "../mocks"
@@ -80,7 +80,7 @@ run "by_way_of_eventbridge" {
   }
   assert {
     condition     = aws_cloudwatch_event_target.work[0].dead_letter_config[0].arn == aws_sqs_queue.dead_letter.arn && jsondecode(aws_sqs_queue_policy.dead_letter.policy).Statement[0].Condition.ArnEquals["aws:SourceArn"] == aws_cloudwatch_event_rule.uploads[0].arn
-    error_message = "what cannot be delivered within a day is a dead letter, not lost"
+    error_message = "events that EventBridge cannot deliver within a day go to the dead-letter queue"
   }
 }
 
@@ -113,11 +113,11 @@ run "a_bucket_that_is_there" {
 
   assert {
     condition     = length(aws_s3_bucket.uploads) == 0 && length(aws_s3_bucket_notification.uploads) == 0
-    error_message = "nothing of the bucket is touched"
+    error_message = "the bucket is left unchanged"
   }
   assert {
     condition     = jsondecode(output.notification).QueueConfigurations[0].QueueArn == aws_sqs_queue.work.arn
-    error_message = "the notification to add by hand is told"
+    error_message = "an output holds the notification to add by hand"
   }
 }
 
@@ -153,7 +153,7 @@ run "uploads_that_are_kept_for_a_time" {
 
   assert {
     condition     = one(one(aws_s3_bucket_lifecycle_configuration.uploads[0].rule).expiration).days == 3650 && one(one(aws_s3_bucket_lifecycle_configuration.uploads[0].rule).noncurrent_version_expiration).noncurrent_days == 7
-    error_message = "uploads and their versions go in time"
+    error_message = "uploads and their versions expire"
   }
 }
 
@@ -236,7 +236,7 @@ run "steps_follow_the_backlog" {
 
   assert {
     condition     = { for name, alarm in aws_cloudwatch_metric_alarm.step : name => one([for query in alarm.metric_query : query.expression if query.return_data]) }["shortfall"] == "CEIL((visible + 15 * in_flight) / 384) - tasks"
-    error_message = "tasks are added by what is short"
+    error_message = "the shortfall of tasks adds them"
   }
   assert {
     condition = toset([for step in one(aws_appautoscaling_policy.step["shortfall"].step_scaling_policy_configuration).step_adjustment :
@@ -258,7 +258,7 @@ run "steps_follow_the_backlog" {
   }
   assert {
     condition     = jsondecode(aws_scheduler_schedule.look[0].target[0].input).QueueUrl == "https://sqs.eu-central-1.amazonaws.com/123456789012/receipts"
-    error_message = "somebody looks at the queue while no task runs, or its metrics go to sleep"
+    error_message = "an hourly call keeps the queue's metrics alive while no task runs"
   }
   assert {
     condition     = length(aws_appautoscaling_policy.backlog) == 0
@@ -281,7 +281,7 @@ run "target_tracking_with_a_step_out_of_zero" {
 
   assert {
     condition     = one([for metric in one(one(aws_appautoscaling_policy.backlog[0].target_tracking_scaling_policy_configuration).customized_metric_specification).metrics : metric.expression if metric.return_data]) == "(visible + 15 * in_flight) / IF(tasks < 1, 1, tasks)"
-    error_message = "what waits and what is in flight, divided by at least one task"
+    error_message = "waiting and in-flight messages, divided by at least one task"
   }
   assert {
     condition     = length(aws_appautoscaling_policy.step) == 1 && one(one(aws_appautoscaling_policy.step["first"].step_scaling_policy_configuration).step_adjustment).scaling_adjustment == 1
@@ -320,7 +320,7 @@ run "the_worker_can_stop_in_peace" {
   }
   assert {
     condition     = jsondecode(aws_ecs_task_definition.worker.container_definitions)[0].readonlyRootFilesystem
-    error_message = "nothing is written into the image"
+    error_message = "the root file system is read-only"
   }
   assert {
     condition     = aws_ecs_service.worker.deployment_circuit_breaker[0].enable && aws_ecs_service.worker.deployment_circuit_breaker[0].rollback
@@ -389,7 +389,7 @@ run "the_worker_may_no_more_than_it_does" {
   }
   assert {
     condition     = [for statement in jsondecode(aws_iam_role_policy.execution[0].policy).Statement : statement.Sid if statement.Resource == "*"] == ["SignInToEcr"]
-    error_message = "only what has no resource is allowed on all"
+    error_message = "only actions without resource-level permissions are allowed on all resources"
   }
   assert {
     condition     = one([for statement in jsondecode(aws_iam_role_policy.execution[0].policy).Statement : statement.Resource if statement.Sid == "PullTheImage"]) == "arn:aws:ecr:eu-central-1:123456789012:repository/receipts-worker"
@@ -459,11 +459,11 @@ run "a_canary_beside_the_model" {
   }
   assert {
     condition     = one(one(aws_appautoscaling_policy.model[0].target_tracking_scaling_policy_configuration).predefined_metric_specification).predefined_metric_type == "SageMakerVariantConcurrentRequestsPerModelHighResolution"
-    error_message = "the endpoint scales on requests at a time"
+    error_message = "the endpoint scales on concurrent requests"
   }
   assert {
     condition     = aws_cloudwatch_log_group.model[0].name == "/aws/sagemaker/Endpoints/receipts" && aws_cloudwatch_log_group.model[0].retention_in_days == 30
-    error_message = "what the container logs is kept for a time only"
+    error_message = "the container's log expires"
   }
 }
 

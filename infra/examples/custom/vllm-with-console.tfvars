@@ -1,5 +1,5 @@
-# A vLLM container on GPU instances with a second model as canary, a console behind a load balancer with sign-in, and
-# one KMS key for everything.
+# A vLLM container on GPU instances with a second model as canary, a console with sign-in behind a load balancer, and one
+# KMS key for everything.
 name   = "receipts-prod"
 region = "eu-central-1"
 image  = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-worker:1.0.0"

@@ -1,4 +1,4 @@
-# The least that there is to say: the embedded reader on one small CPU instance.
+# The minimum: the embedded reader on one small CPU instance.
 region = "eu-central-1"
 image  = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-worker:1.0.0"
 model  = { image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/receipts-reader:1.0.0" }

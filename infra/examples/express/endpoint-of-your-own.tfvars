@@ -1,5 +1,5 @@
-# A vLLM endpoint that is there already, which answers OpenAI chat completions; a bucket that is there already, told
-# apart by EventBridge; only pictures and PDFs under one prefix.
+# An existing vLLM endpoint that answers OpenAI chat completions. An existing bucket with events through EventBridge, and
+# only pictures and PDFs under one prefix.
 region   = "us-east-1"
 image    = "123456789012.dkr.ecr.us-east-1.amazonaws.com/receipts-worker:1.0.0"
 endpoint = "gemma-receipts"

@@ -1,4 +1,4 @@
-# Real Terraform, mocked AWS: `terraform test` in this folder. Nothing is made anywhere.
+# Real Terraform with a mocked AWS: run `terraform test` in this folder. It creates nothing.
 
 mock_provider "aws" {
   source = "../mocks"
@@ -19,7 +19,7 @@ run "one_service_scaled_on_queue_depth" {
   }
   assert {
     condition     = aws_ecs_express_gateway_service.main.health_check_path == "/health"
-    error_message = "the load balancer asks /health"
+    error_message = "the load balancer checks /health"
   }
   assert {
     condition     = aws_ecs_express_gateway_service.main.cpu == "512" && aws_ecs_express_gateway_service.main.memory == "1024"
@@ -53,7 +53,7 @@ run "one_service_scaled_on_queue_depth" {
 
   assert {
     condition     = module.scaling.resource_id == "service/receipts/receipts"
-    error_message = "the policies stand on the Express service's own scalable target"
+    error_message = "the policies belong to the Express service's own scalable target"
   }
   assert {
     condition     = module.scaling.expressions.shortfall == "CEIL((visible + 15 * in_flight) / 384) - tasks"
@@ -67,7 +67,7 @@ run "by_target_tracking" {
 
   assert {
     condition     = module.scaling.expressions == { backlog = "(visible + 15 * in_flight) / IF(tasks < 1, 1, tasks)", first = "IF(tasks < 1, visible, 0)" }
-    error_message = "target tracking on the backlog a task, and a step out of zero"
+    error_message = "target tracking on the backlog per task, and a step from zero"
   }
 }
 
@@ -81,7 +81,7 @@ run "an_endpoint_that_is_there" {
 
   assert {
     condition     = module.model.endpoint == "Gemma-Receipts" && module.model.endpoint_arn == "arn:aws:sagemaker:eu-central-1:123456789012:endpoint/gemma-receipts"
-    error_message = "the endpoint's name as it is, in its ARN in small letters"
+    error_message = "the endpoint's name is unchanged, but lowercase in its ARN"
   }
 }
 

@@ -7,7 +7,7 @@ locals {
   oidc = nonsensitive(var.oidc != null)
 }
 
-# ---- who may talk to whom ----
+# ---- security groups ----
 
 resource "aws_security_group" "load_balancer" {
   name        = "${var.name}-alb"
@@ -69,7 +69,7 @@ resource "aws_lb" "console" {
   security_groups            = [aws_security_group.load_balancer.id]
   drop_invalid_header_fields = true
   enable_deletion_protection = var.deletion_protection
-  idle_timeout               = 120 # an upload of 40 MiB over a slow line
+  idle_timeout               = 120 # for an upload of 40 MiB over a slow connection
 
   dynamic "access_logs" {
     for_each = var.log_bucket == null ? [] : [var.log_bucket]
@@ -83,7 +83,7 @@ resource "aws_lb" "console" {
 resource "aws_lb_target_group" "console" {
   name                 = var.name
   port                 = local.port
-  protocol             = "HTTP" # within the VPC; TLS ends at the load balancer
+  protocol             = "HTTP" # inside the VPC; TLS ends at the load balancer
   target_type          = "ip"
   vpc_id               = var.vpc_id
   deregistration_delay = 30

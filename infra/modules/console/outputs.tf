@@ -1,5 +1,5 @@
 output "host" {
-  description = "Name of the load balancer: what the console's host name is a CNAME or alias of."
+  description = "DNS name of the load balancer. Make the console's host name a CNAME or alias of it."
   value       = aws_lb.console.dns_name
 }
 

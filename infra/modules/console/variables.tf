@@ -1,10 +1,10 @@
 variable "name" {
-  description = "Name of the service, its task family and its load balancer; 32 characters at most."
+  description = "Name of the service, its task family and its load balancer. At most 32 characters."
   type        = string
 
   validation {
     condition     = length(var.name) <= 32
-    error_message = "A load balancer's name has 32 characters at most: choose a shorter prefix."
+    error_message = "The load balancer's name may have at most 32 characters: use a shorter prefix."
   }
 }
 
@@ -14,12 +14,12 @@ variable "cluster" {
 }
 
 variable "image" {
-  description = "URI of the worker image; the console is in it."
+  description = "URI of the worker image, which contains the console."
   type        = string
 }
 
 variable "command" {
-  description = "What the container runs to be the console."
+  description = "Command of the container that starts the console."
   type        = list(string)
 }
 
@@ -30,18 +30,18 @@ variable "cpu" {
 }
 
 variable "memory" {
-  description = "Memory of a task, MiB."
+  description = "Memory of a task, in MiB."
   type        = number
   default     = 512
 
   validation {
     condition     = contains([256, 512, 1024, 2048, 4096, 8192, 16384], var.cpu) && var.memory >= 2 * var.cpu && var.memory <= 8 * var.cpu && (var.memory == 512 || var.memory % 1024 == 0)
-    error_message = "Fargate has no task of this size: cpu is 256, 512, 1024, 2048, 4096, 8192 or 16384, memory (MiB) 512 or a whole number of GiB from twice to eight times cpu."
+    error_message = "Fargate does not offer this task size: cpu must be 256, 512, 1024, 2048, 4096, 8192 or 16384, and memory (MiB) 512 or a whole number of GiB from twice to eight times cpu."
   }
 }
 
 variable "architecture" {
-  description = "X86_64 or ARM64, as the image was built."
+  description = "Architecture of the image: X86_64 or ARM64."
   type        = string
 }
 
@@ -62,12 +62,12 @@ variable "execution_role_arn" {
 }
 
 variable "environment" {
-  description = "Environment variables, name to value."
+  description = "Environment variables: name to value."
   type        = map(string)
 }
 
 variable "secrets" {
-  description = "Environment variables from Secrets Manager, name to ARN."
+  description = "Environment variables from Secrets Manager: name to ARN."
   type        = map(string)
 }
 
@@ -92,17 +92,17 @@ variable "task_security_groups" {
 }
 
 variable "load_balancer_subnets" {
-  description = "Subnets of the load balancer, in two zones at least: public ones, or private ones with `internal`."
+  description = "Subnets of the load balancer, in at least two zones: public ones, or private ones with `internal`."
   type        = list(string)
 
   validation {
     condition     = length(var.load_balancer_subnets) >= 2
-    error_message = "A load balancer needs subnets in two zones: with a network of your own name network.public_subnets, or private ones in network.subnets with console.internal."
+    error_message = "The load balancer needs subnets in two zones. In an existing network, set network.public_subnets, or console.internal and private network.subnets."
   }
 }
 
 variable "internal" {
-  description = "Make the load balancer reachable from inside the VPC (and what is connected to it) only."
+  description = "Make the load balancer reachable only from the VPC and networks connected to it."
   type        = bool
   default     = false
 }
@@ -118,12 +118,12 @@ variable "allowed_cidrs" {
 
   validation {
     condition     = length(var.allowed_cidrs) > 0 && alltrue([for cidr in var.allowed_cidrs : can(cidrnetmask(cidr))])
-    error_message = "allowed_cidrs must name at least one IPv4 block, such as 203.0.113.0/24."
+    error_message = "allowed_cidrs must contain at least one IPv4 block, for example 203.0.113.0/24."
   }
 }
 
 variable "oidc" {
-  description = "People sign in with this OpenID Connect provider at the load balancer before they see the page. The page asks for the token all the same. Null: the token alone."
+  description = "OpenID Connect provider for sign-in at the load balancer, before the page is shown. The page still asks for the token. Null: only the token."
   type = object({
     issuer                 = string
     authorization_endpoint = string
@@ -139,7 +139,7 @@ variable "oidc" {
 }
 
 variable "log_bucket" {
-  description = "Bucket for the load balancer's access logs. Null keeps none."
+  description = "Bucket for the load balancer's access logs. Null: no logs."
   type        = string
   default     = null
 }

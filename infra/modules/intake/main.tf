@@ -1,5 +1,5 @@
 # From an upload to a message: the bucket, its events, the work queue and its dead-letter queue.
-# Names, attributes and policies are those of worker/aws/resources.py; tests/infra holds the two together.
+# Names, attributes and policies match worker/aws/resources.py; tests/infra compares the two.
 
 data "aws_caller_identity" "current" {}
 data "aws_region" "current" {}
@@ -32,7 +32,7 @@ resource "aws_s3_bucket_versioning" "uploads" {
   count  = local.made ? 1 : 0
   bucket = local.bucket
 
-  # Two writes at once to one key may otherwise give one event.
+  # Without versions, two simultaneous writes to one key may cause a single event.
   versioning_configuration {
     status = "Enabled"
   }
@@ -149,7 +149,7 @@ resource "aws_sqs_queue_redrive_allow_policy" "dead_letter" {
 }
 
 locals {
-  # Who may send, by way of delivery: this bucket, this rule or this topic, of this account, and nobody else.
+  # The only allowed sender, depending on `delivery`: this bucket, this rule or this topic, of this account.
   sender = {
     direct = {
       Sid       = "UploadsOfTheBucket"
@@ -244,7 +244,7 @@ resource "aws_s3_bucket_notification" "uploads" {
     }
   }
 
-  # S3 sends a test event when the notification is set, and refuses it where it may not send.
+  # S3 sends a test event when the notification is set, and rejects the notification if it may not send.
   depends_on = [aws_sqs_queue_policy.work, aws_sns_topic_policy.uploads]
 }
 
@@ -273,7 +273,7 @@ resource "aws_cloudwatch_event_target" "work" {
   rule  = aws_cloudwatch_event_rule.uploads[0].name
   arn   = aws_sqs_queue.work.arn
 
-  # EventBridge gives an event up after a day of refusals
+  # EventBridge drops an event after a day of failed deliveries
   # (docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html).
   dead_letter_config {
     arn = aws_sqs_queue.dead_letter.arn

@@ -39,12 +39,12 @@ output "dead_letter_queue_arn" {
 }
 
 output "topic_arn" {
-  description = "ARN of the topic that uploads are published to, where delivery is `sns`."
+  description = "ARN of the topic of upload events, if delivery is `sns`."
   value       = one(aws_sns_topic.uploads[*].arn)
 }
 
 output "notification" {
-  description = "What to add to the bucket's notification configuration yourself, where manage_notification is false."
+  description = "Entries to add to the bucket's notification configuration, if manage_notification is false."
   value = (var.delivery == "eventbridge"
     ? jsonencode({ EventBridgeConfiguration = {} })
     : jsonencode({
@@ -63,11 +63,11 @@ output "notification" {
 }
 
 output "visibility_timeout_s" {
-  description = "The work queue's visibility timeout, seconds."
+  description = "Visibility timeout of the work queue, in seconds."
   value       = var.visibility_timeout_s
 }
 
 output "receive_wait_s" {
-  description = "The work queue's long poll, seconds."
+  description = "Long-poll time of the work queue, in seconds."
   value       = var.receive_wait_s
 }

@@ -1,34 +1,34 @@
 variable "name" {
-  description = "Prefix of every name. The work queue has exactly this name, its dead-letter queue this and `-dead-letter`."
+  description = "Prefix of every name. The work queue has exactly this name, and its dead-letter queue the suffix `-dead-letter`."
   type        = string
 }
 
 variable "existing_bucket" {
-  description = "Name of a bucket that you already have, in this account and region. Null makes one. Turn versioning on yourself: without it, two writes at once to one key may give one event."
+  description = "Name of an existing bucket in this account and region. Null creates one. Turn on its versioning: without it, two simultaneous writes to one key may cause a single event."
   type        = string
   default     = null
 }
 
 variable "bucket_name" {
-  description = "Name of the bucket that is made. Null names it NAME-ACCOUNT-REGION."
+  description = "Name of the bucket to create. Null: NAME-ACCOUNT-REGION."
   type        = string
   default     = null
 }
 
 variable "bucket_kms_key_arn" {
-  description = "KMS key of the bucket. Null leaves it to S3's own keys (SSE-S3). The task role gets the use of the key; its key policy must allow IAM to decide."
+  description = "KMS key of the bucket. Null uses S3's own keys (SSE-S3). The task role may use the key, if the key policy lets IAM policies grant access."
   type        = string
   default     = null
 }
 
 variable "queue_kms_key_arn" {
-  description = "KMS key of both queues. Null leaves it to SQS's own keys (SSE-SQS). The key's policy must let the sender (s3, events or sns, by `delivery`) use kms:GenerateDataKey and kms:Decrypt."
+  description = "KMS key of both queues. Null uses SQS's own keys (SSE-SQS). The key policy must allow the sender (s3, events or sns, depending on `delivery`) kms:GenerateDataKey and kms:Decrypt."
   type        = string
   default     = null
 }
 
 variable "delivery" {
-  description = "How an upload reaches the queue: `direct` (S3 to SQS), `eventbridge` (S3 to EventBridge to SQS; other rules can listen beside it) or `sns` (S3 to SNS to SQS; other subscribers can listen beside it)."
+  description = "Path of events from the bucket to the queue: `direct` (S3 to SQS), `eventbridge` (S3 to EventBridge to SQS, with room for other rules) or `sns` (S3 to SNS to SQS, with room for other subscribers)."
   type        = string
   default     = "direct"
 
@@ -39,7 +39,7 @@ variable "delivery" {
 }
 
 variable "filters" {
-  description = "Which keys give an event: one entry a combination of prefix and suffix. An empty list means every key. Two entries must not match the same key: S3 refuses overlapping filters. Suffixes tell capitals from small letters."
+  description = "Which keys cause an event: each entry is a combination of prefix and suffix. An empty list means every key. Two entries must not match the same key, because S3 refuses overlapping filters. Suffixes are case-sensitive."
   type = list(object({
     prefix = optional(string, "")
     suffix = optional(string, "")
@@ -53,18 +53,18 @@ variable "filters" {
         if one < two && (startswith(a.prefix, b.prefix) || startswith(b.prefix, a.prefix)) && (endswith(a.suffix, b.suffix) || endswith(b.suffix, a.suffix))
       ]
     ])) == 0
-    error_message = "Two filters match the same key, which S3 refuses: each pair must differ in prefix or suffix so that no key has both. EventBridge (delivery) takes such filters."
+    error_message = "Two filters match the same key, which S3 refuses. Change their prefixes or suffixes so that no key matches both, or set delivery to eventbridge, which allows such filters."
   }
 }
 
 variable "manage_notification" {
-  description = "Set the bucket's notification. S3 keeps one notification configuration a bucket, so false when something else manages that of an existing bucket: output `notification` is what to add there."
+  description = "Set the bucket's notification. A bucket has a single notification configuration, so use false if something else manages that of an existing bucket, and add the output `notification` there."
   type        = bool
   default     = true
 }
 
 variable "visibility_timeout_s" {
-  description = "Time that a received message is the worker's before it must be extended, seconds. The worker's RECEIPTS_VISIBILITY_S."
+  description = "Seconds for which a received message belongs to the worker before it must extend the lease. Also sets RECEIPTS_VISIBILITY_S."
   type        = number
   default     = 120
 
@@ -75,7 +75,7 @@ variable "visibility_timeout_s" {
 }
 
 variable "receive_wait_s" {
-  description = "Long poll of ReceiveMessage, seconds."
+  description = "Long-poll time of ReceiveMessage, in seconds."
   type        = number
   default     = 20
 
@@ -86,7 +86,7 @@ variable "receive_wait_s" {
 }
 
 variable "retention_s" {
-  description = "Time that both queues keep a message, seconds; 14 days is SQS's most."
+  description = "Seconds for which both queues keep a message. The maximum of SQS is 14 days."
   type        = number
   default     = 1209600
 
@@ -108,7 +108,7 @@ variable "max_receive_count" {
 }
 
 variable "archive_days" {
-  description = "Days until an upload moves to S3 Glacier Instant Retrieval. Null keeps it where it is."
+  description = "Days until an upload moves to S3 Glacier Instant Retrieval. Null: never."
   type        = number
   default     = null
 
@@ -119,7 +119,7 @@ variable "archive_days" {
 }
 
 variable "expire_days" {
-  description = "Days until an upload is deleted. Null keeps it for ever. The record stays; its own expiry is the worker's RECEIPTS_EXPIRE_DAYS."
+  description = "Days until an upload is deleted. Null: never. The record stays; RECEIPTS_EXPIRE_DAYS of the worker sets its expiry."
   type        = number
   default     = null
 
@@ -130,7 +130,7 @@ variable "expire_days" {
 }
 
 variable "noncurrent_days" {
-  description = "Days until a replaced or deleted version of an upload is gone for good. Long enough for the longest time that a message can wait in the queue and the dead-letter queue."
+  description = "Days until a replaced or deleted version of an upload is deleted permanently. Keep it longer than a message can wait in the queue and the dead-letter queue."
   type        = number
   default     = 30
 
@@ -141,7 +141,7 @@ variable "noncurrent_days" {
 }
 
 variable "force_destroy" {
-  description = "Let `terraform destroy` delete the bucket with everything in it. For trials only."
+  description = "Let `terraform destroy` delete the bucket with all its objects. For trials only."
   type        = bool
   default     = false
 }

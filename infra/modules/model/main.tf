@@ -1,4 +1,4 @@
-# The SageMaker endpoint that reads receipts: made here with its own scaling, or one that is there already.
+# The SageMaker endpoint that reads receipts: created here with its own scaling, or an existing one.
 
 data "aws_caller_identity" "current" {}
 data "aws_region" "current" {}
@@ -27,12 +27,12 @@ locals {
     var.canary == null ? {} : { canary = var.canary },
   ) : {}
 
-  # A model cannot be changed: what makes another one gives it another name.
+  # A model is immutable, so each change of its configuration creates a model with another name.
   fingerprints = { for name, variant in local.variants :
     name => substr(sha256(jsonencode([variant.image, variant.environment, variant.data_url, variant.network_isolation])), 0, 8)
   }
 
-  # Repositories in ECR that SageMaker may pull from.
+  # ECR repositories from which SageMaker may pull.
   repositories = distinct(flatten([
     for variant in values(local.variants) : [
       for found in regexall("^(?P<account>[0-9]{12})\\.dkr\\.ecr\\.(?P<region>[a-z0-9-]+)\\.amazonaws\\.com(?:\\.cn)?/(?P<repository>[^:@]+)", variant.image) :
@@ -42,7 +42,7 @@ locals {
   data_urls = [for variant in values(local.variants) : trimprefix(variant.data_url, "s3://") if variant.data_url != null]
 }
 
-# SageMaker would make it by itself, and keep for ever what a container logs.
+# SageMaker would create this log group itself, without an expiry of its entries.
 resource "aws_cloudwatch_log_group" "model" {
   count             = local.made ? 1 : 0
   name              = "/aws/sagemaker/Endpoints/${var.name}"
@@ -53,7 +53,7 @@ resource "aws_cloudwatch_log_group" "model" {
 resource "aws_iam_role" "model" {
   count       = local.made ? 1 : 0
   name        = "${var.name}-model"
-  description = "What SageMaker may do to run the model."
+  description = "Permissions of SageMaker for running the model."
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -76,7 +76,7 @@ resource "aws_iam_role_policy" "model" {
     Statement = concat(
       [
         {
-          Sid      = "SignInToEcr" # has no resource to narrow it to
+          Sid      = "SignInToEcr" # the action has no resource-level permissions
           Effect   = "Allow"
           Action   = ["ecr:GetAuthorizationToken"]
           Resource = "*"
@@ -88,7 +88,7 @@ resource "aws_iam_role_policy" "model" {
           Resource = [aws_cloudwatch_log_group.model[0].arn, "${aws_cloudwatch_log_group.model[0].arn}:*"]
         },
         {
-          Sid       = "WriteMetrics" # has no resource to narrow it to
+          Sid       = "WriteMetrics" # the action has no resource-level permissions
           Effect    = "Allow"
           Action    = ["cloudwatch:PutMetricData"]
           Resource  = "*"
@@ -124,7 +124,7 @@ resource "aws_sagemaker_model" "variant" {
   name               = "${var.name}-${each.key}-${local.fingerprints[each.key]}"
   execution_role_arn = aws_iam_role.model[0].arn
 
-  # A reader of receipts has nobody to call. Model data is fetched by SageMaker, not by the container.
+  # A reader needs no outgoing calls. SageMaker fetches the model data, not the container.
   enable_network_isolation = each.value.network_isolation
 
   primary_container {
@@ -187,7 +187,7 @@ resource "aws_sagemaker_endpoint_configuration" "model" {
 
     precondition {
       condition     = var.model != null || !local.made
-      error_message = "Give either existing_endpoint or model."
+      error_message = "Set either existing_endpoint or model."
     }
   }
 }
@@ -198,7 +198,7 @@ resource "aws_sagemaker_endpoint" "model" {
   endpoint_config_name = aws_sagemaker_endpoint_configuration.model[0].name
 }
 
-# ---- its own scaling, on requests at a time: slots are what a model runs out of ----
+# ---- the endpoint's scaling, on concurrent requests, because a model runs out of slots first ----
 
 resource "aws_appautoscaling_target" "model" {
   count              = local.made && local.serverless == null ? 1 : 0

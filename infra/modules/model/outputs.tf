@@ -8,11 +8,11 @@ output "endpoint" {
 }
 
 output "endpoint_arn" {
-  description = "ARN of the endpoint; SageMaker writes the name in small letters there."
+  description = "ARN of the endpoint. SageMaker writes the name in lowercase there."
   value       = "arn:${local.partition}:sagemaker:${local.region}:${local.account_id}:endpoint/${lower(local.endpoint)}"
 }
 
 output "variants" {
-  description = "Names of the endpoint's variants, where it was made here."
+  description = "Names of the endpoint's variants, if the endpoint is created here."
   value       = keys(local.variants)
 }

@@ -1,26 +1,26 @@
 variable "name" {
-  description = "Prefix of the names, and the name of the endpoint."
+  description = "Prefix of the names, and name of the endpoint."
   type        = string
 }
 
 variable "existing_endpoint" {
-  description = "Name of a SageMaker endpoint that you already have, in this account and region. Nothing is made then."
+  description = "Name of an existing SageMaker endpoint in this account and region. If set, nothing is created."
   type        = string
   default     = null
 }
 
 variable "model" {
   description = <<-EOT
-    The model to deploy, where there is no existing endpoint.
+    The model to deploy, unless existing_endpoint is set.
     - image: URI of the container (SageMaker's contract: /ping and /invocations on 8080).
     - environment: its environment variables.
-    - data_url: s3:// URL of model data, where the container wants some: an archive (.tar.gz), or a folder ending in `/`.
-    - network_isolation: let the container reach nothing. false for one that downloads its weights when it starts.
-    - instance_type: such as ml.c7i.xlarge for the embedded reader, ml.g6.2xlarge for a vLLM container.
-    - min_instances, max_instances: bounds of its own scaling; equal numbers fix it.
-    - concurrent_requests: requests at a time that one instance serves well; its scaling holds it there.
-    - startup_timeout_s: time that the container gets until /ping answers.
-    - serverless: instead of instances, for a model on CPU that is called seldom. SageMaker then takes bodies of 4 MB only.
+    - data_url: s3:// URL of model data, if the container needs it: an archive (.tar.gz), or a folder ending with `/`.
+    - network_isolation: cut the container off from the network. Use false if it downloads its weights at the start.
+    - instance_type: for example ml.c7i.xlarge for the embedded reader, ml.g6.2xlarge for a vLLM container.
+    - min_instances, max_instances: bounds of the endpoint's scaling. Equal numbers switch scaling off.
+    - concurrent_requests: target number of concurrent requests per instance.
+    - startup_timeout_s: seconds until /ping must answer.
+    - serverless: use instead of instances for a rarely called CPU model. SageMaker then accepts bodies up to 4 MB only.
   EOT
   type = object({
     image               = string
@@ -45,7 +45,7 @@ variable "model" {
   }
   validation {
     condition     = try(startswith(var.model.data_url, "s3://"), true)
-    error_message = "model: data_url must begin with s3://."
+    error_message = "model: data_url must start with s3://."
   }
   validation {
     condition     = var.model == null || try(var.model.concurrent_requests > 0, false)
@@ -54,7 +54,7 @@ variable "model" {
 }
 
 variable "canary" {
-  description = "A second variant beside the first, to try a new model on a share of the receipts. weight is against the first variant's 1: 0.1 sends it an eleventh of the calls."
+  description = "A second variant, to try a new model on a share of the receipts. weight is relative to the first variant's 1: 0.1 sends it one eleventh of the calls."
   type = object({
     image             = string
     environment       = optional(map(string), {})
@@ -68,7 +68,7 @@ variable "canary" {
 
   validation {
     condition     = var.canary == null || (var.existing_endpoint == null && try(var.model.serverless, null) == null)
-    error_message = "A canary stands beside a model on instances that is deployed here: not beside an endpoint that you have, nor a serverless one."
+    error_message = "canary needs a model that is deployed here on instances, not an existing or serverless endpoint."
   }
   validation {
     condition     = try(var.canary.weight > 0 && var.canary.instances >= 1, var.canary == null)
@@ -77,19 +77,19 @@ variable "canary" {
 }
 
 variable "kms_key_arn" {
-  description = "KMS key of the instances' volumes. Null leaves it to SageMaker; instance types with NVMe volumes take none."
+  description = "KMS key of the instances' volumes. Null uses SageMaker's own key. Instance types with NVMe volumes do not support one."
   type        = string
   default     = null
 }
 
 variable "log_retention_days" {
-  description = "Days that the container's log is kept."
+  description = "Days for which the container's log is kept."
   type        = number
   default     = 30
 }
 
 variable "log_kms_key_arn" {
-  description = "KMS key of the log group. Null leaves it to CloudWatch Logs."
+  description = "KMS key of the log group. Null uses the key of CloudWatch Logs."
   type        = string
   default     = null
 }

@@ -1,12 +1,12 @@
-# A VPC in which tasks reach the AWS services that they use, and nothing else: no NAT gateway, no way to the internet.
+# A VPC in which tasks reach only the AWS services that they use: no NAT gateway, no internet access.
 
 data "aws_partition" "current" {}
 data "aws_region" "current" {}
 data "aws_availability_zones" "available" {
   state = "available"
 
-  # Neither where Fargate is missing (docs.aws.amazon.com/AmazonECS/latest/developerguide/AWS_Fargate-Regions.html) or, in
-  # use1-az3, interface endpoints are, nor local zones.
+  # Leave out local zones and zones without Fargate (docs.aws.amazon.com/AmazonECS/latest/developerguide/
+  # AWS_Fargate-Regions.html) or, as use1-az3, without interface endpoints.
   exclude_zone_ids = ["use1-az3", "usw1-az2", "apne1-az3"]
   filter {
     name   = "opt-in-status"
@@ -18,7 +18,7 @@ locals {
   region = data.aws_region.current.region
   zones  = slice(data.aws_availability_zones.available.names, 0, min(var.zones, length(data.aws_availability_zones.available.names)))
 
-  # What goes through the gateways: receipts to their own bucket and table and nowhere else, and images' layers
+  # The gateways allow only the stack's own bucket and table, and the layers of images
   # (docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html).
   gateways = {
     s3 = length(var.bucket_arns) == 0 ? [] : [
@@ -100,7 +100,7 @@ resource "aws_vpc_endpoint" "interface" {
   tags                = { Name = "${var.name}-${each.key}" }
 }
 
-# ---- who may talk to whom ----
+# ---- security groups ----
 
 resource "aws_security_group" "tasks" {
   name        = "${var.name}-tasks"

@@ -9,7 +9,7 @@ output "private_subnets" {
 }
 
 output "public_subnets" {
-  description = "Subnets of a load balancer; empty where there are none."
+  description = "Public subnets for a load balancer. Empty if none are created."
   value       = [for subnet in aws_subnet.public : subnet.id]
 }
 

@@ -4,13 +4,13 @@ variable "name" {
 }
 
 variable "cidr" {
-  description = "Addresses of the VPC. It is cut into 16 subnets: private ones first, public ones from the ninth on."
+  description = "IPv4 block of the VPC. It is split into 16 subnets: private ones first, public ones from the ninth on."
   type        = string
   default     = "10.73.0.0/20"
 
   validation {
     condition     = can(cidrnetmask(var.cidr)) && try(cidrsubnet(var.cidr, 0, 0) == var.cidr && tonumber(split("/", var.cidr)[1]) >= 16 && tonumber(split("/", var.cidr)[1]) <= 24, false)
-    error_message = "cidr must be an IPv4 block from /16 to /24 that names its first address, such as 10.73.0.0/20."
+    error_message = "cidr must be an IPv4 block from /16 to /24, written with its first address, for example 10.73.0.0/20."
   }
 }
 
@@ -26,19 +26,19 @@ variable "zones" {
 }
 
 variable "public" {
-  description = "Make public subnets and an internet gateway beside the private subnets, for a load balancer. Tasks stay in the private ones."
+  description = "Also create public subnets and an internet gateway, for a load balancer. Tasks stay in the private subnets."
   type        = bool
   default     = false
 }
 
 variable "interface_endpoints" {
-  description = "AWS services that tasks reach over interface endpoints, beside S3 and DynamoDB, which have gateway endpoints."
+  description = "AWS services that tasks reach through interface endpoints. S3 and DynamoDB have gateway endpoints instead."
   type        = set(string)
   default     = ["sqs", "sagemaker.runtime", "ecr.api", "ecr.dkr", "logs", "sts"]
 }
 
 variable "bucket_arns" {
-  description = "Buckets that can be reached through the gateway endpoint of S3, beside that of images' layers. Empty: any."
+  description = "Buckets that can be reached through the gateway endpoint of S3, in addition to that of image layers. Empty: any."
   type        = list(string)
   default     = []
 }

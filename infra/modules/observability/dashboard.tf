@@ -1,25 +1,25 @@
 locals {
-  # Rows of widgets, each widget an eighth of the page high.
+  # Rows of widgets, three per row.
   widgets = [
     [
       {
-        title = "Queue: waiting, in work, dead"
+        title = "Queue: waiting, in flight, dead letters"
         metrics = [
           ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.queue_name, { label = "waiting" }],
-          ["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", var.queue_name, { label = "in work" }],
-          ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.dead_letter_queue_name, { label = "dead" }],
+          ["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", var.queue_name, { label = "in flight" }],
+          ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.dead_letter_queue_name, { label = "dead letters" }],
         ]
         stat = "Maximum"
       },
       {
-        title   = "Age of the oldest waiting message, s"
+        title   = "Age of the oldest waiting message (s)"
         metrics = [["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", var.queue_name, { label = "age" }]]
         stat    = "Maximum"
       },
       {
         title = "Tasks"
         metrics = [
-          ["ECS/ContainerInsights", "DesiredTaskCount", "ClusterName", var.cluster, "ServiceName", var.ecs_service, { label = "wanted" }],
+          ["ECS/ContainerInsights", "DesiredTaskCount", "ClusterName", var.cluster, "ServiceName", var.ecs_service, { label = "desired" }],
           ["ECS/ContainerInsights", "RunningTaskCount", "ClusterName", var.cluster, "ServiceName", var.ecs_service, { label = "running" }],
         ]
         stat = "Average"
@@ -34,14 +34,14 @@ locals {
         stat = "Sum"
       },
       {
-        title = "Calls to the endpoint, and throttled ones"
+        title = "Endpoint calls, and throttled ones"
         metrics = [for name in ["Invocations", "Throttles"] :
           ["Receipts", name, "Service", var.service, { label = name }]
         ]
         stat = "Sum"
       },
       {
-        title = "Receipts in work, and the limit of calls that the workers have found"
+        title = "Receipts in flight, and the workers' limit of endpoint calls"
         metrics = [for name in ["InFlight", "InvocationLimit"] :
           ["Receipts", name, "Service", var.service, { label = name }]
         ]
@@ -50,12 +50,12 @@ locals {
     ],
     [
       {
-        title   = "Age of a message when it is done, s"
+        title   = "Age of a message at its outcome (s)"
         metrics = [for stat in ["p50", "p95", "p99"] : ["Receipts", "MessageAgeSeconds", "Service", var.service, { label = stat, stat = stat }]]
         stat    = "p95"
       },
       {
-        title = "Model: time of a call, ms"
+        title = "Model: latency of a call (ms)"
         metrics = concat([], [for index, variant in sort(var.variants) : [
           ["AWS/SageMaker", "ModelLatency", "EndpointName", var.endpoint, "VariantName", variant, { id = "m${index}", stat = "p95", visible = false }],
           [{ expression = "m${index} / 1000", label = "${variant} p95", id = "e${index}" }],
@@ -63,7 +63,7 @@ locals {
         stat = "p95"
       },
       {
-        title = "Breakers (1 is open)"
+        title = "Breakers (1 = open)"
         metrics = [for dependency in sort(local.dependencies) :
           ["Receipts", "BreakerOpen", "Service", var.service, "Dependency", dependency, { label = dependency }]
         ]

@@ -1,5 +1,5 @@
-# Who is told, when, and what to do about it. Every metric here is one that the worker emits (worker/telemetry.py) or
-# that AWS documents; tests/infra holds names, namespaces and dimensions against both.
+# Alarms, their recipients, and what to do about each. Every metric is emitted by the worker (worker/telemetry.py) or
+# documented by AWS; tests/infra checks names, namespaces and dimensions against both.
 
 data "aws_caller_identity" "current" {}
 data "aws_region" "current" {}
@@ -12,7 +12,7 @@ locals {
   ours = { Service = var.service }
   ecs  = { ClusterName = var.cluster, ServiceName = var.ecs_service }
 
-  # Dependencies with a breaker, as the worker names them.
+  # Dependencies with a breaker, by the worker's names.
   dependencies = toset(["sqs", "s3", "sagemaker", "dynamodb"])
 }
 
@@ -48,11 +48,11 @@ resource "aws_sns_topic_subscription" "email" {
 }
 
 locals {
-  # One alarm: either one metric, or several with an expression. `minutes` is how long it must be so.
+  # Each alarm has either one metric, or several with an expression. It fires after `minutes` beyond the threshold.
   alarms = merge(
     {
       oldest-message = {
-        cure      = "Receipts wait too long. Is the fleet at its largest (dashboard: tasks)? Then raise max_tasks or the endpoint's capacity. Is it not? Look at throttles and breakers: the endpoint is the limit."
+        cure      = "Receipts wait too long. If the fleet is at max_tasks (dashboard: tasks), raise max_tasks or the endpoint's capacity. If not, check throttles and breakers: the endpoint is the limit."
         metrics   = { age = { namespace = "AWS/SQS", name = "ApproximateAgeOfOldestMessage", stat = "Maximum", dimensions = local.work } }
         above     = var.thresholds.oldest_message_s
         minutes   = 5
@@ -62,7 +62,7 @@ locals {
         combining = null
       }
       stalled = {
-        cure = "Messages wait and none is finished: the fleet stands still. Read the workers' log for the last error; `receipts doctor` says what it cannot reach; restart the service if its health is green all the same."
+        cure = "Messages wait and none is finished. Find the last error in the workers' log. `receipts doctor` shows what cannot be reached. If health checks pass nevertheless, restart the service."
         metrics = {
           waiting = { namespace = "AWS/SQS", name = "ApproximateNumberOfMessagesVisible", stat = "Minimum", dimensions = local.work }
           deleted = { namespace = "AWS/SQS", name = "NumberOfMessagesDeleted", stat = "Sum", dimensions = local.work }
@@ -75,7 +75,7 @@ locals {
         missing   = "notBreaching"
       }
       dead-letters = {
-        cure      = "Messages in the dead-letter queue. Each says why in its attribute `reason`. Mend the cause; `receipts replay --dead-letters` counts them, with --yes it enqueues them again."
+        cure      = "The dead-letter queue has messages. Their attribute `reason` says why. Fix the cause. `receipts replay --dead-letters` counts them; with --yes it enqueues them again."
         metrics   = { dead = { namespace = "AWS/SQS", name = "ApproximateNumberOfMessagesVisible", stat = "Maximum", dimensions = local.dead } }
         above     = 0
         minutes   = 1
@@ -85,7 +85,7 @@ locals {
         combining = null
       }
       failures = {
-        cure = "Too many receipts fail. `receipts list --status failed` shows the reasons. One reason for all: the endpoint or its protocol; then `receipts replay --status failed --yes`. Many reasons: the uploads."
+        cure = "Too many receipts fail. `receipts list --status failed` shows the reasons. If all have the same reason, fix the endpoint or its protocol, then run `receipts replay --status failed --yes`. If the reasons differ, check the uploads."
         metrics = {
           extracted = { namespace = "Receipts", name = "Extracted", stat = "Sum", dimensions = local.ours }
           review    = { namespace = "Receipts", name = "NeedsReview", stat = "Sum", dimensions = local.ours }
@@ -101,7 +101,7 @@ locals {
         missing   = "notBreaching"
       }
       throttles = {
-        cure = "The endpoint refuses calls. The workers slow down by themselves; if it lasts, give the endpoint more instances (model.max_instances), or lower max_tasks so that fewer share it."
+        cure = "The endpoint throttles calls. The workers slow down by themselves. If it continues, give the endpoint more instances (model.max_instances) or lower max_tasks."
         metrics = {
           throttled = { namespace = "Receipts", name = "Throttles", stat = "Sum", dimensions = local.ours }
           calls     = { namespace = "Receipts", name = "Invocations", stat = "Sum", dimensions = local.ours }
@@ -114,7 +114,7 @@ locals {
         missing   = "notBreaching"
       }
       no-worker = {
-        cure = "Messages wait and no task runs. ECS, service events: can it pull the image, find capacity, read its secrets? Does the task stop at once (exit 2: a setting is refused; its log says which)?"
+        cure = "Messages wait and no task runs. Check the service events in ECS: can it pull the image, find capacity, read its secrets? If tasks stop at once with exit code 2, a setting is not valid; the log names it."
         metrics = {
           waiting = { namespace = "AWS/SQS", name = "ApproximateNumberOfMessagesVisible", stat = "Minimum", dimensions = local.work }
           running = { namespace = "ECS/ContainerInsights", name = "RunningTaskCount", stat = "Maximum", dimensions = local.ecs }
@@ -127,7 +127,7 @@ locals {
         missing   = "notBreaching"
       }
       silent-worker = {
-        cure      = "A worker runs but does not ask the queue, though it may. Stop the task: another takes its place and its messages come back."
+        cure      = "A worker runs but does not poll the queue, although it could. Stop the task: ECS starts another, and its messages become visible again."
         metrics   = { silent = { namespace = "Receipts", name = "SecondsSinceReceive", stat = "Maximum", dimensions = local.ours } }
         above     = var.thresholds.silent_s
         minutes   = 5
@@ -137,7 +137,7 @@ locals {
         combining = null
       }
       review-queue = {
-        cure      = "More receipts need a person than planned. Look at `receipts list --status needs_review`: one check that fails for all points at the model or its prompt; else lower RECEIPTS_REVIEW_THRESHOLD or review more."
+        cure      = "More receipts need a review than planned. See `receipts list --status needs_review`. If the same check fails for all, check the model or its prompt. If not, lower RECEIPTS_REVIEW_THRESHOLD or review more."
         metrics   = { review = { namespace = "Receipts", name = "NeedsReview", stat = "Sum", dimensions = local.ours } }
         above     = var.thresholds.review_per_day
         minutes   = 1440
@@ -149,7 +149,7 @@ locals {
     },
     {
       for dependency in local.dependencies : "breaker-${dependency}" => {
-        cure      = "${dependency} is down for the workers, which wait and keep what they have; nothing is lost. AWS Health and the service's own metrics say why. Work goes on by itself when it is back."
+        cure      = "${dependency} is unavailable to the workers. They wait and keep their messages; nothing is lost. AWS Health and the service's metrics show the cause. Work continues by itself once the service is available again."
         metrics   = { open = { namespace = "Receipts", name = "BreakerOpen", stat = "Maximum", dimensions = merge(local.ours, { Dependency = dependency }) } }
         above     = 1
         minutes   = var.thresholds.breaker_open_min
@@ -161,7 +161,7 @@ locals {
     },
     {
       for variant in var.variants : "endpoint-errors-${lower(variant)}" => {
-        cure      = "The model answers with errors. Its log is /aws/sagemaker/Endpoints/${var.endpoint}. After a new model: go back to the old one, then `receipts replay --status failed --yes`."
+        cure      = "The model answers with errors. Its log is /aws/sagemaker/Endpoints/${var.endpoint}. If the model is new, go back to the old one, then run `receipts replay --status failed --yes`."
         metrics   = { errors = { namespace = "AWS/SageMaker", name = "Invocation5XXErrors", stat = "Sum", dimensions = { EndpointName = var.endpoint, VariantName = variant } } }
         above     = var.thresholds.endpoint_errors
         minutes   = 10
@@ -173,7 +173,7 @@ locals {
     },
     {
       for variant in var.variants : "endpoint-latency-${lower(variant)}" => {
-        cure      = "The model is near SageMaker's limit of 60 s. Give it more or larger instances, smaller pictures (RECEIPTS_MAX_SIDE) or shorter answers (RECEIPTS_CHAT_MAX_TOKENS)."
+        cure      = "The model is close to SageMaker's limit of 60 s. Use more or larger instances, smaller pictures (RECEIPTS_MAX_SIDE) or shorter answers (RECEIPTS_CHAT_MAX_TOKENS)."
         metrics   = { latency = { namespace = "AWS/SageMaker", name = "ModelLatency", stat = "p95", dimensions = { EndpointName = var.endpoint, VariantName = variant } } }
         above     = var.thresholds.endpoint_latency_s * 1000000 # the metric counts microseconds
         minutes   = 15

@@ -29,7 +29,7 @@ variable "cluster" {
 }
 
 variable "ecs_service" {
-  description = "Name of the ECS service that works."
+  description = "Name of the ECS service of the workers."
   type        = string
 }
 
@@ -39,34 +39,34 @@ variable "endpoint" {
 }
 
 variable "variants" {
-  description = "Names of the endpoint's variants that are watched."
+  description = "Names of the endpoint's variants to watch."
   type        = set(string)
 }
 
 variable "emails" {
-  description = "Addresses that get the alarms; each must confirm the message that AWS sends it. An alarm that nobody gets is none."
+  description = "E-mail addresses that receive the alarms. Each must confirm AWS's message first; until then it receives none."
   type        = set(string)
   default     = []
 }
 
 variable "kms_key_arn" {
-  description = "KMS key of the topic. Its key policy must let cloudwatch.amazonaws.com use it; CloudWatch cannot use AWS's own key of SNS."
+  description = "KMS key of the topic. Its key policy must allow cloudwatch.amazonaws.com. CloudWatch cannot use AWS's own key for SNS."
   type        = string
   default     = null
 }
 
 variable "thresholds" {
   description = <<-EOT
-    When the alarms go off.
-    - oldest_message_s: age of the oldest waiting message, seconds; `receipts scale plan` prints it.
-    - failed_share: failed and dead-lettered receipts of all that ended, over 15 minutes, 0 to 1.
-    - throttled_share: throttled calls of all calls to the endpoint, over 15 minutes, 0 to 1.
-    - breaker_open_min: minutes that a breaker stays open.
-    - no_worker_min: minutes that messages wait while no task runs; starting from zero takes two or three.
-    - silent_s: seconds since a worker last asked the queue.
-    - endpoint_errors: answers with a 5xx from the model in 5 minutes.
-    - endpoint_latency_s: 95th percentile of the model's own time, seconds; SageMaker gives up at 60.
-    - review_per_day: receipts that go to review in a day; more than your people can look at.
+    Thresholds of the alarms.
+    - oldest_message_s: age of the oldest waiting message, in seconds; `receipts scale plan` prints it.
+    - failed_share: share of failed and dead-lettered receipts among all finished ones, over 15 minutes, 0 to 1.
+    - throttled_share: share of throttled calls among all endpoint calls, over 15 minutes, 0 to 1.
+    - breaker_open_min: minutes for which a breaker is open.
+    - no_worker_min: minutes for which messages wait while no task runs. Starting from zero takes two or three.
+    - silent_s: seconds since a worker last polled the queue.
+    - endpoint_errors: 5xx answers of the model in 5 minutes.
+    - endpoint_latency_s: 95th percentile of the model's latency, in seconds. SageMaker's limit is 60.
+    - review_per_day: receipts that need a review per day. Set it to what your reviewers can handle.
   EOT
   type = object({
     oldest_message_s   = optional(number, 900)
@@ -83,6 +83,6 @@ variable "thresholds" {
 
   validation {
     condition     = alltrue([for share in [var.thresholds.failed_share, var.thresholds.throttled_share] : share >= 0 && share < 1])
-    error_message = "thresholds: failed_share and throttled_share are shares, at least 0 and less than 1."
+    error_message = "thresholds: failed_share and throttled_share must be at least 0 and less than 1."
   }
 }

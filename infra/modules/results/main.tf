@@ -1,5 +1,5 @@
-# The results table: one row a document. Keys, indexes and projections are those of worker/aws/resources.py;
-# tests/infra holds the two together.
+# The results table: one row per document. Keys, indexes and projections match worker/aws/resources.py; tests/infra
+# compares the two.
 
 locals {
   partition_key = "document"
@@ -11,7 +11,7 @@ locals {
     by_content       = { partition_key = "content_sha256", sort_key = "uploaded_at" }
   }
 
-  # What a list shows, but neither the whole receipt nor its history.
+  # The attributes that lists show, without the whole receipt and its history.
   listed = [
     "status", "reason", "merchant", "merchant_key", "purchase_date", "total", "currency", "confidence", "checks", "model",
     "media_type", "pages", "content_sha256", "receipt_number", "payment", "uploaded_at", "stored_at", "possible_duplicate_of", "reviewed_at",
@@ -56,7 +56,7 @@ resource "aws_dynamodb_table" "results" {
 
   ttl {
     attribute_name = "expires_at"
-    enabled        = true # harmless until RECEIPTS_EXPIRE_DAYS gives rows the attribute
+    enabled        = true # has no effect unless RECEIPTS_EXPIRE_DAYS adds the attribute to rows
   }
 
   point_in_time_recovery {

@@ -4,19 +4,19 @@ variable "name" {
 }
 
 variable "kms_key_arn" {
-  description = "KMS key of the table. Null leaves it to DynamoDB's own key, which costs nothing."
+  description = "KMS key of the table. Null uses DynamoDB's own key, which is free."
   type        = string
   default     = null
 }
 
 variable "point_in_time_recovery" {
-  description = "Keep 35 days of continuous backups."
+  description = "Keep continuous backups of the last 35 days."
   type        = bool
   default     = true
 }
 
 variable "deletion_protection" {
-  description = "Refuse to delete the table. For a trial that is destroyed afterwards: false."
+  description = "Refuse to delete the table. Use false for a trial that you will destroy."
   type        = bool
   default     = true
 }

@@ -3,7 +3,7 @@ terraform {
   required_providers {
     aws = {
       source = "hashicorp/aws"
-      # 6.29 has key_schema in an index (hash_key and range_key there are deprecated since) and dies of a dynamic one.
+      # 6.29 introduced key_schema in an index and deprecated hash_key and range_key there, but it crashes on a dynamic one.
       version = ">= 6.30, < 7"
     }
   }

@@ -1,14 +1,14 @@
-# The fleet follows the backlog. Expressions and numbers are those of `receipts scale plan` (worker/workbench/scaling/plan.py says
-# why they are what they are); tests/infra holds the two together.
+# Scaling by the backlog. Expressions and numbers match `receipts scale plan` (worker/workbench/scaling/plan.py
+# explains them); tests/infra compares the two.
 
 locals {
   tracking = var.policy == "target_tracking"
 
   demand = "(visible + ${var.scaling.in_flight_weight} * in_flight)"
-  room   = 1.25 # a task is taken away only if the rest could do this times the work
+  room   = 1.25 # a task is removed only if the others could do this many times the work
   last   = "IF(${local.demand} == 0 AND FILL(sent, 0) > 0, 1, 0)"
 
-  # As printed by `receipts scale plan --tfvars`, else the same from the numbers.
+  # Steps as printed by `receipts scale plan --tfvars`, or else computed from the numbers.
   tasks     = coalesce(var.scaling.tasks_metric, "FILL(FILL(desired_tasks, REPEAT), 0)")
   shortfall = coalesce(var.scaling.shortfall_metric, "CEIL(${local.demand} / ${var.scaling.backlog_per_task}) - tasks")
   surplus   = coalesce(var.scaling.surplus_metric, "tasks - CEIL(${local.room} * ${local.demand} / ${var.scaling.backlog_per_task}) - ${local.last}")
@@ -23,7 +23,7 @@ locals {
   }
 
   one_by_one = [
-    for tasks in range(1, min(var.scaling.max_tasks, 20) + 1) : { # more than 20 come with steps of their own
+    for tasks in range(1, min(var.scaling.max_tasks, 20) + 1) : { # more than 20 tasks require explicit steps
       from_tasks = tasks
       to_tasks   = tasks == var.scaling.max_tasks ? null : tasks + 1
       tasks      = tasks
@@ -55,7 +55,7 @@ resource "aws_appautoscaling_policy" "step" {
     cooldown                = var.scaling.cooldown_s
     metric_aggregation_type = "Maximum"
 
-    # Bounds count from the alarm's threshold, which is one task.
+    # Bounds are relative to the alarm's threshold, which is one task.
     dynamic "step_adjustment" {
       for_each = each.value.steps
       content {
@@ -70,11 +70,11 @@ resource "aws_appautoscaling_policy" "step" {
 resource "aws_cloudwatch_metric_alarm" "step" {
   for_each            = local.stepped
   alarm_name          = "${var.name}-${each.key}"
-  alarm_description   = "Drives a scaling policy and pages nobody."
+  alarm_description   = "Drives a scaling policy. It notifies no people."
   comparison_operator = "GreaterThanOrEqualToThreshold"
   threshold           = 1
   evaluation_periods  = each.value.data_points
-  treat_missing_data  = "ignore" # no news is no reason to change anything
+  treat_missing_data  = "ignore" # without data, nothing changes
   alarm_actions       = [aws_appautoscaling_policy.step[each.key].arn]
 
   dynamic "metric_query" {
@@ -115,7 +115,7 @@ resource "aws_appautoscaling_policy" "backlog" {
   target_tracking_scaling_policy_configuration {
     target_value       = var.scaling.backlog_per_task
     scale_out_cooldown = var.scaling.cooldown_s
-    scale_in_cooldown  = 60 # beside the 15 data points that AWS waits for
+    scale_in_cooldown  = 60 # in addition to the 15 data points that AWS waits for
 
     customized_metric_specification {
       dynamic "metrics" {
@@ -154,9 +154,9 @@ resource "aws_appautoscaling_policy" "backlog" {
   }
 }
 
-# SQS tells CloudWatch nothing of a queue on which nobody called for six hours, and needs up to 15 minutes to start again
-# (docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/monitoring-using-cloudwatch.html). A fleet at zero
-# calls nothing, so an hourly look at the queue keeps its metrics alive.
+# SQS stops sending metrics after six hours without a call on the queue, and needs up to 15 minutes to resume
+# (docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/monitoring-using-cloudwatch.html). A fleet of zero
+# tasks makes no calls, so an hourly call keeps the metrics alive.
 
 data "aws_partition" "current" {}
 data "aws_caller_identity" "current" {}
@@ -188,7 +188,7 @@ resource "aws_scheduler_schedule" "look" {
 resource "aws_iam_role" "look" {
   count       = local.sleeps ? 1 : 0
   name        = "${var.name}-look"
-  description = "What the hourly look at the queue may do."
+  description = "Permissions of the hourly call on the queue."
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

@@ -29,7 +29,7 @@ variable "queue_arn" {
 }
 
 variable "policy" {
-  description = "`steps`: two step policies, out by the shortfall of tasks and in by a lasting surplus. `target_tracking`: target tracking on the backlog a task, with a step from zero to one beside it. docs/scaling.md compares them."
+  description = "`steps`: two step policies, which scale out by the shortfall of tasks and in by a lasting surplus. `target_tracking`: target tracking on the backlog per task, with an additional step from zero to one. docs/scaling.md compares them."
   type        = string
   default     = "steps"
 
@@ -40,7 +40,7 @@ variable "policy" {
 }
 
 variable "scaling" {
-  description = "The numbers of `receipts scale plan`, which prints them as tfvars. Without steps, a shortfall of n tasks adds n and a surplus of n takes n away."
+  description = "The numbers of `receipts scale plan`, which prints them as tfvars. Without steps, a shortfall of n tasks adds n, and a surplus of n removes n."
   type = object({
     min_tasks             = number
     max_tasks             = number

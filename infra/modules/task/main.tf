@@ -1,4 +1,4 @@
-# What a container of ours needs in both modes: its log group, its two roles, its environment.
+# The log group, the two roles and the environment of a container, in both modes.
 
 data "aws_caller_identity" "current" {}
 data "aws_region" "current" {}
@@ -11,12 +11,12 @@ locals {
 
   own_prefix = "_receipts/" # the worker's own output, never a receipt
 
-  # A call of an inference component asks for it beside its endpoint.
+  # Calling an inference component needs permission for the component and its endpoint.
   component     = lookup(var.settings, "RECEIPTS_INFERENCE_COMPONENT", "")
   component_arn = "arn:${local.partition}:sagemaker:${local.region}:${local.account_id}:inference-component/${local.component}"
   model_arns    = local.component == "" ? [var.endpoint_arn] : [var.endpoint_arn, local.component_arn]
 
-  # Account, region and repository, where the image is in ECR.
+  # Account, region and repository, if the image is in ECR.
   ecr     = try(regex("^(?P<account>[0-9]{12})\\.dkr\\.ecr\\.(?P<region>[a-z0-9-]+)\\.amazonaws\\.com(?:\\.cn)?/(?P<repository>[^:@]+)", var.image), null)
   ecr_arn = local.ecr == null ? null : "arn:${local.partition}:ecr:${local.ecr.region}:${local.ecr.account}:repository/${local.ecr.repository}"
 }
@@ -28,9 +28,8 @@ resource "aws_cloudwatch_log_group" "task" {
 }
 
 locals {
-  # ECS may take the role. For a task's own AWS documents how to narrow that; for the one that starts it no document says
-  # that ECS gives these keys (docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html and
-  # task_execution_IAM_role.html).
+  # ECS may assume the role. AWS documents condition keys that narrow this for the task role, but not for the execution
+  # role (docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html and task_execution_IAM_role.html).
   trust = {
     Effect    = "Allow"
     Principal = { Service = "ecs-tasks.amazonaws.com" }
@@ -160,7 +159,7 @@ locals {
 
   pull_statements = [
     {
-      Sid      = "SignInToEcr" # has no resource to narrow it to
+      Sid      = "SignInToEcr" # the action has no resource-level permissions
       Action   = ["ecr:GetAuthorizationToken"]
       Resource = "*"
     },
@@ -197,7 +196,7 @@ locals {
 
 resource "aws_iam_role" "task" {
   name               = "${var.name}-task"
-  description        = "What the process itself may do."
+  description        = "Permissions of the process itself."
   assume_role_policy = jsonencode({ Version = "2012-10-17", Statement = [merge(local.trust, local.of_this_account)] })
 }
 
@@ -213,7 +212,7 @@ resource "aws_iam_role_policy" "task" {
 
 resource "aws_iam_role" "execution" {
   name               = "${var.name}-execution"
-  description        = "What ECS may do to start the task: pull the image, write its logs, read its token."
+  description        = "Permissions of ECS for starting the task: pull the image, write logs, read the token."
   assume_role_policy = jsonencode({ Version = "2012-10-17", Statement = [local.trust] })
 }
 
@@ -246,7 +245,7 @@ locals {
       RECEIPTS_VISIBILITY_S   = tostring(var.visibility_timeout_s)
       RECEIPTS_RECEIVE_WAIT_S = tostring(var.receive_wait_s)
       RECEIPTS_STOP_TIMEOUT_S = tostring(var.stop_timeout_s)
-      # What is left at the end of the drain is handed back in the last ten seconds.
+      # In the last ten seconds, the worker hands back what the drain has not finished.
       RECEIPTS_DRAIN_S   = tostring(var.stop_timeout_s - 10)
       RECEIPTS_HTTP_HOST = "0.0.0.0"
       RECEIPTS_HTTP_PORT = "8000"

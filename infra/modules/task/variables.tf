@@ -4,29 +4,29 @@ variable "name" {
 }
 
 variable "service" {
-  description = "Value of the dimension `Service` of the worker's metrics: the stack's name, so that stacks in one account are told apart."
+  description = "Value of the dimension `Service` of the worker's metrics: the stack's name, which distinguishes stacks in one account."
   type        = string
 }
 
 variable "worker" {
-  description = "The process works on the queue, and has the permissions that this needs."
+  description = "Whether the process works on the queue and has the permissions for it."
   type        = bool
   default     = true
 }
 
 variable "console" {
-  description = "The process serves the console and the API, and has the permissions that they need."
+  description = "Whether the process serves the console and the API, and has the permissions for them."
   type        = bool
   default     = false
 }
 
 variable "image" {
-  description = "URI of the worker image, by tag or by digest. Where it is in ECR, the execution role may pull from that repository only."
+  description = "URI of the worker image, by tag or digest. If it is in ECR, the execution role may pull from that repository only."
   type        = string
 }
 
 variable "managed_execution_policy" {
-  description = "Give the execution role AWS's AmazonECSTaskExecutionRolePolicy instead of the narrower one made here. ECS Express Mode writes to log groups that it names itself."
+  description = "Use AWS's AmazonECSTaskExecutionRolePolicy for the execution role instead of the narrower policy defined here. ECS Express Mode needs it, because it names its log groups itself."
   type        = bool
   default     = false
 }
@@ -77,12 +77,12 @@ variable "endpoint_arn" {
 }
 
 variable "protocol" {
-  description = "What the endpoint speaks: `image`, `chat` or `textract`."
+  description = "Protocol of the endpoint: `image`, `chat` or `textract`."
   type        = string
 }
 
 variable "cluster" {
-  description = "Name of the ECS cluster: a working task protects itself from scale-in there."
+  description = "Name of the ECS cluster, in which a busy task protects itself from scale-in."
   type        = string
 }
 
@@ -93,34 +93,34 @@ variable "kms_key_arns" {
 }
 
 variable "token_secret_arn" {
-  description = "ARN of the secret that holds the console's token. Null where there is no console."
+  description = "ARN of the secret with the console's token. Null without a console."
   type        = string
   default     = null
 }
 
 variable "token_kms_key_arns" {
-  description = "KMS keys that the secret may be encrypted with, where it is not Secrets Manager's own."
+  description = "KMS keys that may encrypt the secret, if it does not use the key of Secrets Manager."
   type        = set(string)
   default     = []
 }
 
 variable "stop_timeout_s" {
-  description = "Time from SIGTERM to SIGKILL that ECS gives, seconds."
+  description = "Seconds between SIGTERM and SIGKILL in ECS."
   type        = number
 }
 
 variable "visibility_timeout_s" {
-  description = "The work queue's visibility timeout, seconds."
+  description = "Visibility timeout of the work queue, in seconds."
   type        = number
 }
 
 variable "receive_wait_s" {
-  description = "The work queue's long poll, seconds."
+  description = "Long-poll time of the work queue, in seconds."
   type        = number
 }
 
 variable "slots" {
-  description = "Receipts that one task works on at a time."
+  description = "Number of receipts that one task processes at a time."
   type        = number
 
   validation {
@@ -130,18 +130,18 @@ variable "slots" {
 }
 
 variable "settings" {
-  description = "Further settings of the worker, RECEIPTS_* to text; these win over what is set here. `receipts settings` lists them all."
+  description = "Further settings of the worker: RECEIPTS_* to text. They override those set here. `receipts settings` lists them all."
   type        = map(string)
   default     = {}
 }
 
 variable "log_retention_days" {
-  description = "Days that logs are kept."
+  description = "Days for which logs are kept."
   type        = number
 }
 
 variable "log_kms_key_arn" {
-  description = "KMS key of the log group. Null leaves it to CloudWatch Logs."
+  description = "KMS key of the log group. Null uses the key of CloudWatch Logs."
   type        = string
   default     = null
 }

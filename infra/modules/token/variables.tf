@@ -4,19 +4,19 @@ variable "name" {
 }
 
 variable "rotation" {
-  description = "Count it up to make a new token at the next apply; then restart the service."
+  description = "Increase this to create a new token at the next apply. Then restart the service."
   type        = number
   default     = 1
 }
 
 variable "kms_key_arn" {
-  description = "KMS key of the secret. Null leaves it to Secrets Manager's own."
+  description = "KMS key of the secret. Null uses the key of Secrets Manager."
   type        = string
   default     = null
 }
 
 variable "recovery_window_days" {
-  description = "Days that a deleted secret can be brought back; 0 deletes it at once, so that its name is free again."
+  description = "Days for which a deleted secret can be restored. 0 deletes it at once and frees its name."
   type        = number
   default     = 7
 }

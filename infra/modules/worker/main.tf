@@ -1,4 +1,4 @@
-# The worker as an ECS service on Fargate: no load balancer, no way in, as many tasks as the queue asks for.
+# The worker as an ECS service on Fargate, without a load balancer or inbound access, scaled by the queue.
 
 data "aws_region" "current" {}
 
@@ -21,7 +21,7 @@ resource "aws_ecs_task_definition" "worker" {
     cpu_architecture        = var.architecture
   }
 
-  # The root file system is read-only; what a library puts into a temporary file goes here.
+  # The root file system is read-only. Temporary files of libraries go here.
   volume {
     name = "tmp"
   }
@@ -49,7 +49,7 @@ resource "aws_ecs_task_definition" "worker" {
           awslogs-group         = var.log_group
           awslogs-region        = data.aws_region.current.region
           awslogs-stream-prefix = "worker"
-          # A worker never waits for its log: what does not fit the buffer is dropped.
+          # A worker never waits for its log: lines that do not fit into the buffer are dropped.
           mode            = "non-blocking"
           max-buffer-size = "4m"
         }
@@ -94,7 +94,7 @@ resource "aws_ecs_service" "worker" {
   enable_ecs_managed_tags = true
 
   lifecycle {
-    ignore_changes = [desired_count] # scaling decides it from then on
+    ignore_changes = [desired_count] # set by scaling after the first deployment
   }
 }
 

@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "cluster" {
-  description = "Name of the ECS cluster; it has the capacity providers FARGATE and FARGATE_SPOT."
+  description = "Name of the ECS cluster. It must have the capacity providers FARGATE and FARGATE_SPOT."
   type        = string
 }
 
@@ -14,28 +14,28 @@ variable "image" {
 }
 
 variable "command" {
-  description = "What the container runs, instead of the image's own command. Null leaves that."
+  description = "Command of the container. Null uses the image's own command."
   type        = list(string)
   default     = null
 }
 
 variable "cpu" {
-  description = "CPU units of a task; 1024 are one vCPU."
+  description = "CPU units of a task. 1024 units are one vCPU."
   type        = number
 }
 
 variable "memory" {
-  description = "Memory of a task, MiB."
+  description = "Memory of a task, in MiB."
   type        = number
 
   validation {
     condition     = contains([256, 512, 1024, 2048, 4096, 8192, 16384], var.cpu) && var.memory >= 2 * var.cpu && var.memory <= 8 * var.cpu && (var.memory == 512 || var.memory % 1024 == 0)
-    error_message = "Fargate has no task of this size: cpu is 256, 512, 1024, 2048, 4096, 8192 or 16384, memory (MiB) 512 or a whole number of GiB from twice to eight times cpu."
+    error_message = "Fargate does not offer this task size: cpu must be 256, 512, 1024, 2048, 4096, 8192 or 16384, and memory (MiB) 512 or a whole number of GiB from twice to eight times cpu."
   }
 }
 
 variable "architecture" {
-  description = "X86_64 or ARM64, as the image was built."
+  description = "Architecture of the image: X86_64 or ARM64."
   type        = string
 }
 
@@ -50,7 +50,7 @@ variable "execution_role_arn" {
 }
 
 variable "environment" {
-  description = "Environment variables, name to value."
+  description = "Environment variables: name to value."
   type        = map(string)
 }
 
@@ -60,7 +60,7 @@ variable "log_group" {
 }
 
 variable "stop_timeout_s" {
-  description = "Time from SIGTERM to SIGKILL, seconds; Fargate gives 120 at most."
+  description = "Seconds between SIGTERM and SIGKILL. Fargate allows at most 120."
   type        = number
 
   validation {
@@ -80,13 +80,13 @@ variable "security_groups" {
 }
 
 variable "assign_public_ip" {
-  description = "Give tasks a public address: only for public subnets without NAT."
+  description = "Give tasks a public address. Only for public subnets without NAT."
   type        = bool
   default     = false
 }
 
 variable "min_tasks" {
-  description = "Least number of tasks; 0 lets the fleet go away when there is nothing to do."
+  description = "Smallest number of tasks. With 0, no task runs while the queue is empty."
   type        = number
 }
 
@@ -96,13 +96,13 @@ variable "max_tasks" {
 }
 
 variable "on_demand_base" {
-  description = "Tasks that run on Fargate before Spot is used at all."
+  description = "Number of tasks that always run on Fargate before any run on Spot."
   type        = number
   default     = 0
 }
 
 variable "spot_share" {
-  description = "Share of the tasks above the base that run on Fargate Spot, 0 to 1. A reclaimed task gets two minutes; what it has not done by then is handed back."
+  description = "Share of further tasks that run on Fargate Spot, 0 to 1. A reclaimed task has two minutes to finish, then it hands its messages back."
   type        = number
   default     = 0.75
 

@@ -7,13 +7,13 @@ from worker.extraction.prepare import prepare
 
 
 def test_bytes_know_their_hash() -> None:
-    """The hash is that of the bytes, which are otherwise as they were."""
+    """`sha256` is the hash of the bytes, which stay equal to plain bytes."""
     assert Hashed(b"abc").sha256 == sha256(b"abc").hexdigest()
     assert Hashed(b"abc") == b"abc"
 
 
 def test_a_picture_that_passes_keeps_its_hash() -> None:
-    """What is sent is the very object that was hashed, so that the signature need not hash it again."""
+    """An unchanged picture is sent as the same object, so that its hash is not computed again."""
     data = Hashed(pictures.picture(1))
     (page,) = prepare(data, ImageLimits()).pages
     assert page.data is data

@@ -1,4 +1,4 @@
-"""Signatures that are put together once are those that botocore puts together anew."""
+"""Signatures equal those of botocore."""
 
 import calendar
 import time
@@ -32,7 +32,7 @@ def _second(stamp: str) -> int:
 def test_one_signer_signs_many_requests_as_botocore_does(
     more: dict[str, str], requests: list[tuple[ReadOnlyCredentials, bytes]]
 ) -> None:
-    """Whatever the headers, and though credentials change between requests: key, token and body are the request's."""
+    """Signatures are equal for any headers and bodies, and when credentials change between requests."""
     common = {"content-type": "application/x-amz-json-1.0", **more}
     signer = Signer(
         method="POST", headers={**common, "host": "sqs.eu-west-1.amazonaws.com"}, region="eu-west-1", service="sqs"
@@ -51,7 +51,7 @@ def test_one_signer_signs_many_requests_as_botocore_does(
 def test_an_objects_key_and_version_are_signed_as_botocore_does(
     one: ReadOnlyCredentials, key: str, version: str | None
 ) -> None:
-    """Of S3 the path is signed as it is sent, whatever characters the key has."""
+    """For S3 the path is signed as it is sent, whatever characters the key has."""
     path = "/bucket/" + percent_encode(key, safe="/~")
     query = f"versionId={percent_encode(version)}" if version else ""
     request = AWSRequest("GET", f"http://127.0.0.1:4566{path}{'?' if query else ''}{query}")

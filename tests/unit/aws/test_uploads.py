@@ -1,4 +1,4 @@
-"""What can be sent, under which key, and which record answers it."""
+"""Uploads: which files can be sent, under which key, and which record answers them."""
 
 import os
 from pathlib import Path, PurePosixPath
@@ -15,7 +15,7 @@ from worker.receipts.record import Record
 
 @given(st.lists(st.sampled_from(["a/x.jpg", "b/x.jpg", "c/x.jpg", "x-2.jpg", "y", "a/y", "Ä.png"])))
 def test_every_file_gets_a_key_of_its_own(names: list[str]) -> None:
-    """Two files never share a key, a file given twice stands once, and the ending stays."""
+    """Two files never share a key, a file given twice has one key, and the extension stays."""
     keys = uploads.keys([Path(name) for name in names], prefix="in/")
     assert set(keys) == {Path(name) for name in names}
     assert len(set(keys.values())) == len(keys)
@@ -25,26 +25,26 @@ def test_every_file_gets_a_key_of_its_own(names: list[str]) -> None:
 
 
 def test_a_name_that_is_no_utf_8_still_makes_a_key() -> None:
-    """A name in another encoding keeps what can be shown of it."""
+    """In a name that is not UTF-8, invalid bytes are replaced."""
     path = Path(os.fsdecode(b"bel\xe9g.jpg"))
     assert uploads.keys([path])[path] == "bel\N{REPLACEMENT CHARACTER}g.jpg"
 
 
 def test_what_cannot_be_sent_is_named(tmp_path: Path) -> None:
-    """A directory, a missing file and something that is no file each get a sentence; a file, even empty, gets none."""
+    """A directory, a missing file and a pipe each give an explanation; a file, even an empty one, gives none."""
     empty = tmp_path / "empty.jpg"
     empty.touch()
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     assert "is a directory" in (uploads.problem(tmp_path) or "")
     assert "does not exist" in (uploads.problem(tmp_path / "nothing") or "")
-    assert "no regular file" in (uploads.problem(pipe) or "")
+    assert "not a regular file" in (uploads.problem(pipe) or "")
     assert uploads.problem(empty) is None
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
-    """A file without permission to read gets a sentence that says so."""
+    """A file without read permission gives an explanation."""
     secret = tmp_path / "secret.jpg"
     secret.touch(mode=0o000)
     assert "cannot be read" in (uploads.problem(secret) or "")
@@ -60,7 +60,7 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_the_media_type_follows_the_name(name: str, expected: str) -> None:
-    """Endings that phones and tills produce are known on every system."""
+    """File extensions of phones and scanners are known on every system."""
     assert uploads.media_type(Path(name)) == expected
 
 
@@ -81,7 +81,7 @@ OURS = Version(uploaded_at="2026-11-23T10:00:00.000Z", version_id="v1", etag="e1
 def test_a_record_answers_its_upload_or_an_earlier_one(
     *, version_id: str | None, etag: str, uploaded_at: str, expected: bool
 ) -> None:
-    """Waiting ends with the upload's own record or with one of a later upload, never with one of an earlier."""
+    """The record of this upload or of a later one answers it, never that of an earlier one."""
     record = Record(
         document="b/k",
         status="extracted",

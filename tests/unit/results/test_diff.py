@@ -1,4 +1,4 @@
-"""What a new model says differently."""
+"""Differences between two models' answers."""
 
 from decimal import Decimal
 from typing import Any
@@ -10,19 +10,19 @@ from worker.results.diff import Difference, changes
 
 
 def reread(before: Receipt, after: Receipt, **more: Any) -> Record:
-    """Return a record that said `before` and says `after`."""
+    """Return a record whose previous answer was `before` and whose current one is `after`."""
     return record(1, said=after, history=({"revision": 1, "receipt": before.model_dump(mode="json")},), **more)
 
 
 def test_the_same_answer_is_no_change() -> None:
-    """An amount written with more zeros is the same amount, and a record of one answer has nothing to compare."""
+    """Amounts with more zeros are equal, and a record with a single answer has no changes."""
     longer = receipt(1, total=Decimal("2.0"), items=(Item(description="Milk", quantity=Decimal("2.00"), unit_price=Decimal("0.5"), amount=Decimal(1)),))  # fmt: skip  # noqa: E501
     assert list(changes(reread(receipt(1), longer))) == []
     assert list(changes(record(1))) == []
 
 
 def test_each_kind_of_change_is_told_apart() -> None:
-    """A field is found where there was none, lost where there is none, else changed."""
+    """A new field is `found`, a missing one `lost`, and another value `changed`."""
     before = receipt(1, total=None)
     after = receipt(1, receipt_number=None, currency="USD")
     assert {(one.field, one.kind) for one in changes(reread(before, after))} == {
@@ -33,13 +33,13 @@ def test_each_kind_of_change_is_told_apart() -> None:
 
 
 def test_two_numbers_of_receipts_are_two() -> None:
-    """Text is compared as text: leading zeros count."""
+    """Texts are compared as text, so leading zeros matter."""
     found = list(changes(reread(receipt(1, receipt_number="0012"), receipt(1, receipt_number="12"))))
     assert [one.field for one in found] == ["receipt_number"]
 
 
 def test_changes_are_counted_and_held_against_what_people_said() -> None:
-    """The summary counts each field's changes and how many agree with a person's correction."""
+    """`Difference` counts the changes per field and how many agree with a person's correction."""
     difference = Difference()
     difference.add(reread(receipt(1), receipt(1, total=Decimal(7)), corrections={"total": "7.00"}))
     difference.add(reread(receipt(1), receipt(1, total=Decimal(8)), corrections={"total": "7.00"}))

@@ -1,4 +1,4 @@
-"""Possible duplicates, decided from candidates alone."""
+"""Detection of possible duplicates among given candidates."""
 
 import datetime as dt
 from decimal import Decimal
@@ -15,7 +15,7 @@ from worker.results.rows import to_item
 
 
 def row(of: Record) -> Row:
-    """Return the row of a list that `of` has."""
+    """Return `of` as the row of a list."""
     return Row.model_validate(to_item(of))
 
 
@@ -34,10 +34,10 @@ NEW = record(9, said=receipt(1))
         ({"currency": "USD"}, False),
         ({"receipt_number": "R-2"}, False),
         ({"receipt_number": "r 1"}, True),
-        ({"receipt_number": None}, True),  # the card tells
+        ({"receipt_number": None}, True),  # the card decides
         ({"receipt_number": None, "payment": Payment()}, False),
         ({"receipt_number": None, "payment": Payment(card_last_four="9999")}, False),
-        ({"payment": Payment()}, True),  # the number tells
+        ({"payment": Payment()}, True),  # the number decides
     ],
 )
 def test_the_same_purchase_has_the_same_merchant_day_total_and_number_or_card(
@@ -49,7 +49,7 @@ def test_the_same_purchase_has_the_same_merchant_day_total_and_number_or_card(
 
 
 def test_the_same_bytes_are_a_duplicate_whatever_was_read() -> None:
-    """Equal content under another key is enough."""
+    """Equal content under another key is a duplicate."""
     other = record(1, said=receipt(7), content_sha256=NEW.content_sha256)
     assert find_duplicate(NEW, [row(other)]) == other.document
 
@@ -61,11 +61,11 @@ def test_nothing_is_its_own_duplicate_nor_that_of_its_duplicate() -> None:
 
 
 def test_the_first_upload_is_the_one_that_is_named() -> None:
-    """Of several that are alike the oldest is named, in whatever order they come."""
+    """Of several matches, the oldest is named, whatever their order."""
     others = [row(record(number, said=receipt(1))) for number in (3, 1, 2)]
     assert find_duplicate(NEW, others) == record(1).document
 
 
 def test_a_failure_is_no_duplicate() -> None:
-    """Only what was read can be the same purchase."""
+    """Only records with a reading can be duplicates."""
     assert find_duplicate(NEW, [row(record(1, status="rejected", content_sha256=NEW.content_sha256))]) is None

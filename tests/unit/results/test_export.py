@@ -1,4 +1,4 @@
-"""What an export writes: every field where it belongs, and nothing that a spreadsheet would run."""
+"""Exports have every field in its column, and nothing that a spreadsheet would execute."""
 
 import csv
 import io
@@ -32,26 +32,26 @@ HOSTILE = (
 
 @given(st.text())
 def test_no_text_becomes_a_formula(text: str) -> None:
-    """Whatever a text is, its cell does not begin with what a spreadsheet takes for a formula."""
+    """For any text, the cell does not start like a formula."""
     assert not cell(text).startswith(FORMULA_STARTS)
 
 
 @given(st.text("a;=\t \n-@,\uff1d\"'"))
 def test_no_text_becomes_a_formula_in_another_country_s_spreadsheet(text: str) -> None:
-    """Where a semicolon or a tab ends a cell, what comes after it is no formula either."""
+    """Text after a semicolon or tab, which may end a cell, does not start like a formula either."""
     for part in re.split(r"[;\t\n]", cell(text)):
         assert not part.lstrip(" ").startswith(FORMULA_STARTS)
 
 
 @pytest.mark.parametrize("number", ["-5.00", "+0.10", "1E+2", "0.000001"])
 def test_a_number_stays_one(number: str) -> None:
-    """An amount keeps its sign and its decimals, without an apostrophe or an exponent."""
+    """Amounts keep sign and decimals, without an apostrophe or exponent."""
     assert Decimal(cell(Decimal(number))) == Decimal(number)
     assert "E" not in cell(Decimal(number))
 
 
 def test_hostile_text_in_every_column_stays_in_its_cell() -> None:
-    """Separators, quotes, line breaks, formulas and escape sequences shift no column and run nowhere."""
+    """Separators, quotes, line breaks, formulas and escape sequences do no harm in a CSV."""
     for text in HOSTILE:
         said = receipt(1, merchant=Merchant(name=text, address=text, phone=text, tax_id=text), receipt_number=text)
         out = io.StringIO()
@@ -65,7 +65,7 @@ def test_hostile_text_in_every_column_stays_in_its_cell() -> None:
 
 
 def test_csv_has_what_holds_after_corrections() -> None:
-    """A corrected field is exported as corrected, and named; taxes are summed."""
+    """A corrected field is exported with its new value and listed as corrected; taxes are summed."""
     said = receipt(1, taxes=(Tax(amount=Decimal("0.10")), Tax(amount=Decimal("0.20"))))
     out = io.StringIO()
     assert Csv(out, items=False).write(record(1, said=said, corrections={"total": "3.00"})) == 1
@@ -74,7 +74,7 @@ def test_csv_has_what_holds_after_corrections() -> None:
 
 
 def test_items_are_rows_of_their_own() -> None:
-    """Each item is a row, its values under their names; a receipt without items or a rejected upload has none."""
+    """Each item is a row; a receipt without items and a rejected upload have none."""
     out = io.StringIO()
     writer = Csv(out, items=True)
     assert writer.write(record(1)) == 1
@@ -85,7 +85,7 @@ def test_items_are_rows_of_their_own() -> None:
 
 
 def test_json_lines_hold_the_whole_record() -> None:
-    """A line is the record as programs get it, on one line and without what steers a terminal."""
+    """Each record is one line of JSON without terminal control characters."""
     hostile = record(1, said=receipt(1, merchant=Merchant(name="a\nb\x9b2J\u202e")))
     out = io.StringIO()
     JsonLines(out).write(hostile)
@@ -95,7 +95,7 @@ def test_json_lines_hold_the_whole_record() -> None:
 
 
 def test_parquet_keeps_money_exact(tmp_path: Path) -> None:
-    """Amounts come back as the decimals that they were, over more than one group of rows."""
+    """Parquet keeps amounts as equal decimals, across several row groups."""
     import pyarrow.parquet as pq
 
     writer = Parquet(tmp_path / "out.parquet", items=False)

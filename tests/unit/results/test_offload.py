@@ -1,4 +1,4 @@
-"""What is too large for a row goes to the bucket, and what is left fits."""
+"""Receipts too large for a row are stored in the bucket, and the rest fits into the row."""
 
 from decimal import Decimal
 from typing import Any, cast
@@ -15,7 +15,7 @@ from worker.results.offload import MOST_BYTES, Offload
 
 
 class Bucket:
-    """Keeps what is put."""
+    """A fake S3 client that keeps the objects put."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
@@ -27,7 +27,7 @@ class Bucket:
 
 @pytest.mark.parametrize(("items", "taxes"), [(0, 0), (3_000, 2), (0, 50)])
 def test_an_answer_fits_a_row_and_loses_nothing(items: int, taxes: int) -> None:
-    """The text that is stored is within the limit, and the whole receipt is in it or in the object that it names."""
+    """The stored text is within the limit, and contains the whole receipt or names the object that does."""
     receipt = Receipt(
         total=Decimal("3.50"),
         taxes=tuple(Tax(description="\u7a0e" * 2_000, amount=Decimal(number)) for number in range(taxes)),

@@ -1,4 +1,4 @@
-"""Which index answers a question, and what is left to be filtered."""
+"""Which index answers a selection, and which conditions remain as filters."""
 
 import datetime as dt
 from decimal import Decimal
@@ -33,7 +33,7 @@ selections = st.builds(
 
 @given(selections)
 def test_every_question_has_an_index_that_exists(selection: Selection) -> None:
-    """Each plan names an index of the specs with its keys, and filters only on what that index carries."""
+    """Each plan uses an existing index with its keys, and filters only on projected attributes."""
     chosen = plan(selection, today=TODAY)
     index = next(one for one in TableSpec().indexes if one.name == chosen.index)
     assert (index.partition_key, index.sort_key) == (chosen.partition_key, chosen.sort_key)
@@ -43,13 +43,13 @@ def test_every_question_has_an_index_that_exists(selection: Selection) -> None:
 
 @given(selections)
 def test_a_key_of_the_index_is_never_a_filter(selection: Selection) -> None:
-    """DynamoDB refuses a filter on a key of the index that is read."""
+    """No plan filters on a key of its index, which DynamoDB refuses."""
     chosen = plan(selection, today=TODAY)
     assert not {one.attribute for one in chosen.filters} & {chosen.partition_key, chosen.sort_key}
 
 
 def test_status_and_upload_time_are_answered_by_the_index_alone() -> None:
-    """A status within a time is a range of its shards, with nothing to throw away."""
+    """A status with an upload range is a range query on its shards, without filters."""
     chosen = plan(Selection(statuses=("failed",), uploaded_from=NOON), today=TODAY)
     assert chosen.whole
     assert chosen.merged
@@ -58,7 +58,7 @@ def test_status_and_upload_time_are_answered_by_the_index_alone() -> None:
 
 
 def test_months_come_newest_first_and_cover_the_range() -> None:
-    """A range of purchase dates is its months, the newest first, cut to the very days."""
+    """A range of purchase dates queries its months, newest first, limited to the exact days."""
     chosen = plan(Selection(purchased_from=dt.date(2025, 11, 30), purchased_to=dt.date(2026, 1, 2)), today=TODAY)
     assert chosen.partitions == ("2026-01", "2025-12", "2025-11")
     assert (chosen.low, chosen.high) == ("2025-11-30", "2026-01-02")
@@ -66,7 +66,7 @@ def test_months_come_newest_first_and_cover_the_range() -> None:
 
 
 def test_a_merchant_is_found_whatever_its_spelling() -> None:
-    """Case, accents and punctuation do not matter, and receipts without a date stay out of a range of dates."""
+    """Case, accents and punctuation are ignored, and a date range excludes receipts without a date."""
     chosen = plan(Selection(merchant="CAFÉ  Müller!", purchased_from=dt.date(2026, 1, 1)), today=TODAY)
     assert chosen.partitions == ("cafe muller",)
     assert chosen.high is not None
@@ -74,7 +74,7 @@ def test_a_merchant_is_found_whatever_its_spelling() -> None:
 
 
 def test_what_no_index_answers_is_a_filter() -> None:
-    """An amount is checked on what the index gives, and the plan says that it does not answer alone."""
+    """A range of totals is a filter, and the plan is not `whole`."""
     chosen = plan(Selection(total_from=Decimal(5)), today=TODAY)
     assert not chosen.whole
     assert [(one.attribute, one.value) for one in chosen.filters] == [("total", Decimal(5))]
@@ -83,20 +83,23 @@ def test_what_no_index_answers_is_a_filter() -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"statuses": ("done",)}, "there is no status 'done'"),
-        ({"purchased_from": dt.date(2026, 2, 1), "purchased_to": dt.date(2026, 1, 1)}, "the range of purchased ends"),
-        ({"total_from": Decimal(2), "total_to": Decimal(1)}, "the range of total ends"),
+        ({"statuses": ("done",)}, "unknown status 'done'"),
+        (
+            {"purchased_from": dt.date(2026, 2, 1), "purchased_to": dt.date(2026, 1, 1)},
+            "the end of the range",
+        ),
+        ({"total_from": Decimal(2), "total_to": Decimal(1)}, "total: the end"),
         ({"merchant": "!?"}, "has no letter or digit"),
-        ({"merchant": "ALDI", "merchant_like": "AL"}, "exclude each other"),
+        ({"merchant": "ALDI", "merchant_like": "AL"}, "not both"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(wrong: dict[str, object], says: str) -> None:
-    """A question without an answer is refused with what is wrong about it."""
+    """An invalid selection is refused with an explanation."""
     with pytest.raises(BadQuery, match=says):
-        Selection(**wrong)  # type: ignore[arg-type] # wrong on purpose
+        Selection(**wrong)  # type: ignore[arg-type] # deliberately wrong
 
 
 def test_two_selections_have_two_fingerprints() -> None:
-    """A cursor can tell the list that it belongs to."""
+    """Different selections have different fingerprints."""
     assert Selection(currency="EUR").fingerprint != Selection(currency="USD").fingerprint
     assert Selection(currency="EUR").fingerprint == Selection(currency="EUR").fingerprint

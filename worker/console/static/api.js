@@ -1,4 +1,4 @@
-// The API under /v1. A token, where one is needed, lives as long as the tab.
+// Calls of the API under /v1. The token, if one is needed, is kept until the tab is closed.
 
 import { byId } from "./dom.js";
 

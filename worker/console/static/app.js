@@ -1,4 +1,4 @@
-// The console: which view is open, and what the keyboard does.
+// The console: navigation between views, and keyboard shortcuts.
 
 import { call } from "./api.js";
 import * as detail from "./detail.js";
@@ -36,7 +36,7 @@ async function count() {
     const { statuses } = await call("/stats", { query: { days: 7 } });
     show("count-review", statuses.needs_review);
     show("count-failures", (statuses.failed ?? 0) + (statuses.rejected ?? 0));
-  } catch { /* shown by the view itself */ }
+  } catch { /* the view itself reports errors */ }
   counting = setTimeout(count, COUNT_MS);
 }
 
@@ -71,7 +71,7 @@ addEventListener("keydown", (event) => {
 byId("help").addEventListener("click", () => byId("help-dialog").showModal());
 addEventListener("hashchange", () => {
   route();
-  byId("main").focus({ preventScroll: true }); // whoever listens, or tabs on, begins in the new view
+  byId("main").focus({ preventScroll: true }); // screen readers and the Tab key continue in the new view
 });
 uploads.start({ done: () => { view?.refresh(); count(); } });
 route();

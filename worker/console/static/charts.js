@@ -1,4 +1,4 @@
-// Small charts in SVG, drawn anew with each sample as wide as they are shown; each says in words what it shows.
+// Small SVG charts. They are redrawn with each sample at their current width, and have a text label for screen readers.
 
 import { svg } from "./dom.js";
 
@@ -54,7 +54,7 @@ export function lines(samples, series, label, width) {
   return root;
 }
 
-// names: keys of outcomes, stacked from below; samples are put together into bars of some seconds.
+// names: keys of outcomes, stacked from the bottom. Samples are grouped into bars of several seconds.
 export function bars(samples, names, label, width) {
   const [from, to] = span(samples);
   const span_s = Math.max(10, (to - from) / 45);

@@ -1,4 +1,4 @@
-// One receipt: its image beside its fields, what did not add up marked, corrections in place.
+// One receipt: its image next to its fields, with failed checks marked and fields that can be corrected in place.
 
 import { call } from "./api.js";
 import { h, plain, replace, say, toast } from "./dom.js";
@@ -7,7 +7,7 @@ import { viewer } from "./image.js";
 import { shelf } from "./list.js";
 
 const SURE = 0.8;
-// What is written in one case alone, whatever a person types.
+// Fields that are always stored in upper or lower case.
 const CASE = { currency: "toUpperCase", country: "toUpperCase", language: "toLowerCase" };
 
 const GROUPS = [
@@ -23,7 +23,7 @@ const GROUPS = [
   ]],
 ];
 
-// Which field a check is about, by the beginning of its name.
+// The field that a check is about, by the start of the check's name.
 const MARKS = [["total", "total"], ["sum", "total"], ["date", "purchase_date"], ["merchant", "merchant.name"],
   ["currency", "currency"], ["item", "items"], ["tax", "taxes"], ["subtotal", "subtotal"]];
 
@@ -73,14 +73,14 @@ export function open(main, id) {
     draw();
   }
 
-  // What somebody is writing right now is not drawn over: that waits until the field is left.
+  // A field that is being edited is not redrawn; that waits until the field loses the focus.
   function draw() {
     const record = state.record;
     const marks = marked(record);
     const at = side.contains(document.activeElement) ? document.activeElement : null;
     state.stale = at?.matches("input, textarea") && (at.type === "date" || at.value !== at.dataset.was);
     if (state.stale) return;
-    // A button that goes away leaves the keyboard at the field that it belongs to.
+    // If the focused button disappears, the focus moves to the field that it belongs to.
     const near = at?.closest(".field, section, details")?.querySelector("input, textarea");
     const place = at && { id: at.id, near: near?.id, from: at.selectionStart, to: at.selectionEnd };
     replace(
@@ -99,7 +99,7 @@ export function open(main, id) {
   }
 
   side.addEventListener("focusout", ({ relatedTarget }) => {
-    if (relatedTarget?.matches("button, a, summary")) return; // what is about to be clicked must stay
+    if (relatedTarget?.matches("button, a, summary")) return; // the control that is being clicked must not be replaced
     setTimeout(() => { if (state.alive && state.stale) draw(); });
   });
 
@@ -123,8 +123,8 @@ export function open(main, id) {
     if (fixed) {
       const before = said(record, path);
       notes.push(h("span", { class: "said" }, `The model read: ${(kind === "money" ? decimals(before, record.currency) : before) ?? "nothing"}`));
-      notes.push(h("button", { type: "button", class: "link", onclick: () => withdraw(path) }, "Take back"));
-    } else if (doubtful) notes.push(h("span", { class: "mark" }, `Only ${percent(sure)} sure`));
+      notes.push(h("button", { type: "button", class: "link", onclick: () => withdraw(path) }, "Undo correction"));
+    } else if (doubtful) notes.push(h("span", { class: "mark" }, `Confidence only ${percent(sure)}`));
     const noteId = `${inputId}-note`;
     const input = h(kind === "long" ? "textarea" : "input", {
       id: inputId, rows: kind === "long" ? 1 : null, value: value ?? "", autocomplete: "off", spellcheck: "false",
@@ -157,10 +157,10 @@ export function open(main, id) {
 
   function lines(path, name, columns, record, marks) {
     const saved = record[path];
-    const rows = state.draft === path ? [...saved, {}] : saved; // a line that is added is kept when it says something
-    // A column that nothing was read for only takes room.
+    const rows = state.draft === path ? [...saved, {}] : saved; // a new line is only stored once it has content
+    // Hide columns without any value.
     columns = columns.filter(([key]) => key === "description" || key === "amount" || rows.some((row) => row[key] !== null && row[key] !== undefined));
-    // Lines are corrected together: each change is made to what the one before it left.
+    // All lines form one correction, so each change is applied to the result of the previous one.
     const edit = (how) => correct((now) => ({ [path]: how(now[path]) }), name);
     const change = (at, key, text) => {
       const said = text === "" ? null : key === "description" ? text : amount(text, key === "amount" || key === "net" ? "money" : "number", record.currency);
@@ -200,7 +200,7 @@ export function open(main, id) {
     if (path in record.corrections) {
       foot.append(
         h("span", { class: "said" }, `Corrected; the model read ${said(record, path)?.length ?? 0}`),
-        h("button", { type: "button", class: "link", onclick: () => withdraw(path) }, "Take back"),
+        h("button", { type: "button", class: "link", onclick: () => withdraw(path) }, "Undo correction"),
       );
     }
     const table = rows.length ? h(
@@ -217,16 +217,16 @@ export function open(main, id) {
     return h("section", { class: `card ${mark ? "wrong" : ""}`, "aria-label": name }, h("h2", {}, `${name} (${saved.length})`), mark, table, foot);
   }
 
-  // `said` gives the corrections to a record.
+  // `said` returns the corrections for the current record.
   function correct(said, label) {
     return change((record) => ({ corrections: said(record) }), `${label} corrected.`);
   }
 
   function withdraw(path) {
-    return change(() => ({ withdraw: [path] }), "The model's reading is back.");
+    return change(() => ({ withdraw: [path] }), "Correction undone.");
   }
 
-  // One after the other: each correction is made to the revision that the one before it left.
+  // Changes are sent one at a time, because each needs the revision that the previous one created.
   function change(body, done) {
     state.saving = state.saving.then(async () => {
       try {
@@ -265,7 +265,7 @@ export function open(main, id) {
     try {
       const forced = before.receipt !== null;
       await call("/replays", { method: "POST", body: { ids: [id], force: forced } });
-      toast("It is read again.");
+      toast("Reading again …");
       for (let look = 0; state.alive && look < 90; look += 1) {
         await new Promise((resolve) => setTimeout(resolve, 1000));
         const record = await call(`/receipts/${id}`);
@@ -323,8 +323,8 @@ function said(record, path) {
   return value ?? null;
 }
 
-// A person may write 1.234,50 or 1,234.50: the last separator is the decimal one, unless what follows it are the three
-// digits of thousands in a currency that has no three decimals.
+// A person may write 1.234,50 or 1,234.50. The last separator is the decimal one, unless three digits follow it and the
+// currency does not have three decimal places: then it separates thousands.
 function amount(text, kind, currency) {
   if (kind !== "money" && kind !== "number") return text;
   const plain = text.replace(/[\s'’]/g, "");
@@ -353,7 +353,7 @@ function banners(record) {
   if (record.possible_duplicate_of) {
     const id = btoa(String.fromCharCode(...new TextEncoder().encode(record.possible_duplicate_of)))
       .replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
-    found.push(h("p", { class: "banner" }, "This may be the same purchase as ", h("a", { href: `#/receipt/${id}` }, fileName(record.possible_duplicate_of)), "."));
+    found.push(h("p", { class: "banner" }, "Possible duplicate of ", h("a", { href: `#/receipt/${id}` }, fileName(record.possible_duplicate_of)), "."));
   }
   return found;
 }
@@ -361,8 +361,8 @@ function banners(record) {
 function checks(record) {
   if (!record.checks.length) return null;
   return h(
-    "section", { class: "card checks", "aria-label": "What did not add up" },
-    h("h2", {}, "What did not add up"), h("ul", {}, record.checks.map((check) => h("li", {}, check.message))),
+    "section", { class: "card checks", "aria-label": "Failed checks" },
+    h("h2", {}, "Failed checks"), h("ul", {}, record.checks.map((check) => h("li", {}, check.message))),
   );
 }
 
@@ -387,6 +387,6 @@ function about(record) {
   return h(
     "details", { class: "card" }, h("summary", {}, "About this record"),
     h("dl", { class: "facts" }, facts.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
-    history.length ? h("h3", {}, "What it said before") : null, history.length ? h("ul", { class: "history" }, history) : null,
+    history.length ? h("h3", {}, "Earlier readings") : null, history.length ? h("ul", { class: "history" }, history) : null,
   );
 }

@@ -1,4 +1,4 @@
-// Elements are made of text and attributes, never of markup: what a receipt says can only ever be read.
+// Builds elements from text and attributes, never from markup, so that text from a receipt cannot become HTML.
 
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -7,7 +7,7 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
-// What has no shape, or turns the direction of reading (photo_gpj.exe), is shown as a mark where it stands.
+// Invisible characters, and those that change the reading direction (photo_gpj.exe), are replaced by a visible mark.
 const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
 
 const shown = (child) => (typeof child === "string" ? plain(child) : child);
@@ -38,12 +38,12 @@ export function replace(element, ...children) {
   element.replaceChildren(...children.flat().filter(Boolean));
 }
 
-// What stands where nothing can be shown.
-export const trouble = (error) => [h("p", { class: "big" }, error.message), h("p", {}, "This page tries again by itself.")];
+// The content of a view that cannot be loaded.
+export const trouble = (error) => [h("p", { class: "big" }, error.message), h("p", {}, "This page retries automatically.")];
 
 let clearing;
 
-// Tell people who listen instead of look.
+// Announce a text to screen readers.
 export function say(text) {
   byId("said").textContent = plain(text);
 }

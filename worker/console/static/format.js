@@ -1,13 +1,13 @@
-// How things are written for people.
+// Formats values for display.
 
 export const STATUS = { extracted: "Extracted", needs_review: "Needs review", rejected: "Rejected", failed: "Failed" };
 
 const REASONS = {
   too_large: "Too large",
   not_an_image: "Not an image",
-  unsupported: "Not a format that can be read",
+  unsupported: "Unsupported format",
   empty: "Empty file",
-  missing: "The object is gone",
+  missing: "The object no longer exists",
 };
 
 export function reason(code) {
@@ -17,7 +17,7 @@ export function reason(code) {
 
 export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
-// Digits after the point that a currency has.
+// Number of decimal places of a currency.
 export function places(currency) {
   try {
     return new Intl.NumberFormat(undefined, { style: "currency", currency }).resolvedOptions().maximumFractionDigits;
@@ -26,7 +26,7 @@ export function places(currency) {
   }
 }
 
-// An amount as it is keyed in: 6.7 euros are 6.70.
+// An amount for an input field, with the currency's decimal places: 6.7 euros become 6.70.
 export function decimals(amount, currency) {
   if (!/^-?\d+(\.\d+)?$/.test(amount ?? "")) return amount;
   const [whole, part = ""] = amount.split(".");
@@ -44,7 +44,7 @@ export function money(amount, currency) {
       const usual = places(currency);
       const said = String(amount).replace(/0+$/, "").split(".")[1]?.length ?? 0;
       return new Intl.NumberFormat(undefined, { ...options, maximumFractionDigits: Math.max(usual, Math.min(said, 9)) }).format(number);
-    } catch { /* no code that the browser knows */ }
+    } catch { /* the browser does not know the currency code */ }
   }
   return `${new Intl.NumberFormat(undefined, { minimumFractionDigits: 2 }).format(number)} ${currency ?? ""}`.trim();
 }

@@ -1,4 +1,5 @@
-// The picture of a receipt: zoomed, turned and moved; what a browser cannot show is shown as the worker prepared it.
+// The picture of a receipt, with zoom, rotation and panning. If the browser cannot show the file, the worker's preview
+// is shown instead.
 
 import { call } from "./api.js";
 import { h, replace } from "./dom.js";
@@ -7,20 +8,20 @@ const SHOWN = new Set(["image/jpeg", "image/png", "image/webp", "image/gif"]);
 
 export function viewer(id) {
   const state = { scale: 1, turn: 0, x: 0, y: 0, blob: null, page: 1, pages: 1 };
-  const image = h("img", { alt: "The receipt as it was uploaded", draggable: "false" });
+  const image = h("img", { alt: "The uploaded receipt", draggable: "false" });
   const note = h("p", { class: "picture-note" });
-  const stage = h("div", { class: "stage", tabindex: "0", role: "group", "aria-label": "Image; plus and minus zoom, arrow keys move, t turns" }, image, note);
+  const stage = h("div", { class: "stage", tabindex: "0", role: "group", "aria-label": "Image: plus and minus zoom, arrow keys move, t rotates" }, image, note);
   const button = (label, text, action) => h("button", { type: "button", class: "quiet icon", "aria-label": label, title: label, onclick: action }, text);
   const pages = h("span", { class: "pages", hidden: true });
   const open = h("a", { class: "button quiet", target: "_blank", rel: "noopener noreferrer", hidden: true }, "Open file");
   const tools = h(
     "div", { class: "tools", role: "toolbar", "aria-label": "Image" },
     button("Zoom out", "−", () => zoom(0.8)), button("Zoom in", "+", () => zoom(1.25)), button("Whole image", "⤢", reset),
-    button("Turn", "↻", turn), pages, open,
+    button("Rotate", "↻", turn), pages, open,
   );
   const element = h("figure", { class: "picture" }, stage, tools);
 
-  // A long roll would be a thread if it were shown whole: it begins at its top, as wide as can be read.
+  // A long receipt would be too narrow to read if it were shown whole, so it starts at its top, wide enough to read.
   function begin() {
     const tall = image.offsetHeight / Math.max(1, image.offsetWidth);
     const room = stage.clientHeight / Math.max(1, stage.clientWidth);
@@ -32,7 +33,7 @@ export function viewer(id) {
     draw();
   }
 
-  // As far as the picture may be moved in each direction: until its edge is at the stage's.
+  // How far the picture may be moved in each direction: until its edge meets the edge of the stage.
   function room() {
     const lying = state.turn % 180 !== 0;
     const size = state.scale * fit();
@@ -57,7 +58,7 @@ export function viewer(id) {
     image.style.transform = `translate(${state.x}px, ${state.y}px) rotate(${state.turn}deg) scale(${state.scale * fit()})`;
   }
 
-  // A picture that lies on its side must fit as it stands.
+  // The extra scale that makes a picture fit when it is rotated by a quarter turn.
   function fit() {
     if (state.turn % 180 === 0 || !image.offsetWidth) return 1;
     return Math.min(stage.clientWidth / image.offsetHeight, stage.clientHeight / image.offsetWidth, 1.6);
@@ -91,8 +92,8 @@ export function viewer(id) {
     const box = stage.getBoundingClientRect();
     return { x: event.clientX - box.left - box.width / 2, y: event.clientY - box.top - box.height / 2 };
   };
-  // The wheel moves a picture that is larger than its stage, and the page where there is no further to go; with Ctrl,
-  // which is also what two fingers on a touchpad send, it zooms.
+  // The wheel moves a picture that is larger than its stage, and scrolls the page once the picture's edge is reached.
+  // With Ctrl it zooms; pinching on a touchpad sends the same event.
   stage.addEventListener("wheel", (event) => {
     if (event.ctrlKey || event.metaKey) zoom(Math.exp(-event.deltaY / 300), fromMiddle(event));
     else if (!move(-event.deltaX, -event.deltaY)) return;
@@ -113,7 +114,7 @@ export function viewer(id) {
       const distance = (one) => Math.hypot(one.clientX - others[0].clientX, one.clientY - others[0].clientY);
       zoom(distance(event) / Math.max(1, distance(before)), fromMiddle(event));
     } else if (state.scale > 1 && !move(event.clientX - before.clientX, event.clientY - before.clientY)) {
-      if (event.pointerType === "touch") scrollBy(0, before.clientY - event.clientY); // the picture ends: on with the page
+      if (event.pointerType === "touch") scrollBy(0, before.clientY - event.clientY); // the picture's edge is reached: scroll the page
     }
     touches.set(event.pointerId, event);
   });
@@ -155,7 +156,7 @@ export function viewer(id) {
       drawPages();
       prepared();
     };
-    replace(pages, button("Page before", "‹", go(-1)), `${state.page} / ${state.pages}`, button("Next page", "›", go(1)));
+    replace(pages, button("Previous page", "‹", go(-1)), `${state.page} / ${state.pages}`, button("Next page", "›", go(1)));
   }
 
   async function load(record) {
@@ -166,7 +167,7 @@ export function viewer(id) {
       open.href = link.url;
       open.hidden = false;
       if (SHOWN.has(record.media_type)) image.src = link.url;
-      else await prepared(); // what failed has no type yet, and a person may still key it in
+      else await prepared(); // failed uploads have no media type, but a person may still enter their fields
     } catch (error) {
       tell(error.message);
     }

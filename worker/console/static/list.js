@@ -1,4 +1,4 @@
-// Lists of receipts: all of them with filters, those to review, those that failed.
+// Lists of receipts: all receipts with filters, receipts to review, and failures.
 
 import { call } from "./api.js";
 import { h, replace, say, toast, trouble } from "./dom.js";
@@ -14,7 +14,7 @@ export const VIEWS = {
   failures: { title: "Failures", fixed: { status: ["failed", "rejected"] } },
 };
 
-// What was listed last: the receipt's page goes through it with j and k.
+// The receipts that were listed last. On a receipt's page, j and k step through them.
 export const shelf = { ids: [], view: "list", at: 0 };
 const kept = {};
 
@@ -67,7 +67,7 @@ export function open(main, view) {
       const filtered = Object.values(filters).some((value) => value !== "" && value !== undefined);
       note.textContent = state.rows.length
         ? `${state.rows.length} shown`
-        : page.cursor ? `None of the newest ${page.read} fits. “Show more” looks further back.` : "";
+        : page.cursor ? `None of the newest ${page.read} matches. “Show more” searches further back.` : "";
       replace(empty, ...(state.rows.length || page.cursor ? [] : emptiness(view, filtered)));
       empty.hidden = empty.childElementCount === 0;
       scroll.hidden = state.rows.length === 0;
@@ -116,7 +116,7 @@ export function open(main, view) {
         const done = await call("/replays", { method: "POST", body: { ids: ids.slice(start, start + 500) } });
         sent += done.sent;
       }
-      toast(`${sent} receipts are read again.`);
+      toast(`${sent} receipts will be read again.`);
     } catch (error) {
       toast(error.message, { error: true });
     }
@@ -178,15 +178,15 @@ function notes(row) {
   if (row.possible_duplicate_of) said.push(h("span", { class: "tag" }, "Possible duplicate"));
   if (row.reviewed_at) said.push(h("span", { class: "tag done" }, "Approved"));
   if (row.reason) said.push(h("p", {}, reason(row.reason)));
-  // What a person has approved needs no look any more.
+  // Failed checks no longer matter once a person has approved the receipt.
   if (!row.reviewed_at) said.push(...row.checks.map((check) => h("p", {}, check.message)));
   return said;
 }
 
 function emptiness(view, filtered) {
-  if (filtered) return [h("p", {}, "Nothing fits these filters.")];
-  if (view === "review") return [h("p", { class: "big" }, "Nothing to review."), h("p", {}, "Receipts that do not add up wait here for a look.")];
-  if (view === "failures") return [h("p", { class: "big" }, "No failures."), h("p", {}, "What could not be read is listed here with its reason.")];
+  if (filtered) return [h("p", {}, "No receipt matches these filters.")];
+  if (view === "review") return [h("p", { class: "big" }, "Nothing to review."), h("p", {}, "Receipts that fail a check appear here.")];
+  if (view === "failures") return [h("p", { class: "big" }, "No failures."), h("p", {}, "Uploads that could not be read appear here with the reason.")];
   return [
     h("p", { class: "big" }, "No receipts yet."),
     h("p", {}, "Drop photos, scans or PDFs anywhere on this page."),
@@ -206,7 +206,7 @@ function filterBar(filters, changed) {
       ...Object.entries(STATUS).map(([value, name]) => h("option", { value, selected: filters.status === value }, name)),
     ),
   );
-  // On a phone these fold away; on a desktop they are always there.
+  // Collapsed on phones, always visible on desktops.
   const fold = h("button", { type: "button", class: "link fold", "aria-expanded": "false" }, "More filters");
   fold.addEventListener("click", () => fold.setAttribute("aria-expanded", String(fold.getAttribute("aria-expanded") !== "true")));
   const more = h(

@@ -1,4 +1,4 @@
-// What the worker does right now.
+// The worker's current state: queue, outcomes, latency and totals.
 
 import { call } from "./api.js";
 import { bars, lines } from "./charts.js";
@@ -36,29 +36,29 @@ export function open(main) {
     const latest = [...state.samples].reverse().find((one) => one.p50_s !== null);
     replace(
       tiles,
-      tile("Waiting", now.queue.waiting), tile("In work", now.queue.in_flight),
+      tile("Waiting", now.queue.waiting), tile("In flight", now.queue.in_flight),
       tile("Dead letters", now.queue.dead_letters ?? "-", now.queue.dead_letters ? "bad" : ""),
-      tile("Tasks", now.tasks ?? "-"), tile("Done in a minute", done), tile("Typical time", seconds(latest?.p50_s)),
+      tile("Tasks", now.tasks ?? "-"), tile("Done in the last minute", done), tile("Median time", seconds(latest?.p50_s)),
     );
     replace(
       charts,
-      chart("Queue", [["waiting", "waiting"], ["in_flight", "in work"]], lines(
+      chart("Queue", [["waiting", "waiting"], ["in_flight", "in flight"]], lines(
         state.samples,
         [{ name: "waiting", read: (one) => one.queue.waiting, area: true }, { name: "in_flight", read: (one) => one.queue.in_flight }],
-        `Queue: ${now.queue.waiting} waiting, ${now.queue.in_flight} in work.`, width,
+        `Queue: ${now.queue.waiting} waiting, ${now.queue.in_flight} in flight.`, width,
       )),
       chart("Outcomes", OUTCOMES.map((name) => [name, STATUS[name].toLowerCase()]), bars(
         state.samples, OUTCOMES, `Outcomes: ${done} receipts in the last minute.`, width,
       )),
-      chart("Time to read a receipt, seconds", [["p50", "half within"], ["p95", "95 % within"]], lines(
+      chart("Time to read a receipt, seconds", [["p50", "median"], ["p95", "95th percentile"]], lines(
         state.samples,
         [{ name: "p95", read: (one) => one.p95_s }, { name: "p50", read: (one) => one.p50_s }],
-        `Time to read a receipt: half within ${seconds(latest?.p50_s)}, 95 % within ${seconds(latest?.p95_s)}.`, width,
+        `Time to read a receipt: median ${seconds(latest?.p50_s)}, 95th percentile ${seconds(latest?.p95_s)}.`, width,
       )),
-      chart("Slots in use", [["working", "working"], ["limit", "calls of the endpoint at most"]], lines(
+      chart("Slots in use", [["working", "receipts in flight"], ["limit", "limit of endpoint calls"]], lines(
         state.samples,
         [{ name: "working", read: (one) => one.working, area: true }, { name: "limit", read: (one) => one.limit }],
-        `Slots: ${now.working} receipts in work here, at most ${now.limit} calls of the endpoint at a time.`, width,
+        `Slots: ${now.working} receipts in flight in this worker, at most ${now.limit} endpoint calls at a time.`, width,
       )),
     );
   }
@@ -72,7 +72,7 @@ export function open(main) {
       replace(
         spent,
         h(
-          "div", { class: "card" }, h("h3", {}, "Receipts a day"),
+          "div", { class: "card" }, h("h3", {}, "Receipts per day"),
           days.length ? h("ul", { class: "days" }, days.map(([day, counts]) => dayRow(day, counts, days))) : h("p", {}, "None yet."),
         ),
         h(
@@ -81,12 +81,12 @@ export function open(main) {
           h("table", { class: "sums" }, h("caption", { class: "visually-hidden" }, "Sums by currency and merchant"),
             h("thead", { class: "visually-hidden" }, h("tr", {}, h("th", { scope: "col" }, "Name"), h("th", { scope: "col" }, "Receipts"), h("th", { scope: "col" }, "Sum"))),
             h("tbody", {}, [
-              ...counted.currencies.map((one) => sumRow(`All in ${one.name}`, one, "strong")),
+              ...counted.currencies.map((one) => sumRow(`Total in ${one.name}`, one, "strong")),
               ...rows.map((one) => sumRow(one.name, one)),
             ])),
         ),
       );
-    } catch { /* the tiles tell of trouble */ }
+    } catch { /* the tiles report errors */ }
   }
 
   look();

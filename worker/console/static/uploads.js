@@ -1,4 +1,4 @@
-// Files on their way: sent three at a time, then watched until their records are there.
+// Uploads: sends files three at a time, then polls until their records exist.
 
 import { Problem, askForToken, authorization, call } from "./api.js";
 import { byId, h, replace, say, toast } from "./dom.js";
@@ -78,7 +78,7 @@ function send(one) {
     });
     request.addEventListener("load", () => {
       let content = {};
-      try { content = JSON.parse(request.responseText); } catch { /* told by the status */ }
+      try { content = JSON.parse(request.responseText); } catch { /* the status says enough */ }
       if (request.status === 401) {
         askForToken(true).then(() => send(one)).then(resolve, reject);
       } else if (request.status === 202) resolve(content);
@@ -89,7 +89,7 @@ function send(one) {
   });
 }
 
-// The slot is free while the worker reads: watching is not sending.
+// Polls for the record of an upload. It does not occupy a sending slot.
 function watch(one, id) {
   one.id = id;
   one.file = null;
@@ -128,7 +128,7 @@ function draw() {
     list.append(one.row);
     drawOne(one, { whole: false });
   }
-  const title = open ? `${open} of ${shown.length} under way` : `${shown.length} done`;
+  const title = open ? `${open} of ${shown.length} in progress` : `${shown.length} done`;
   const clear = h("button", { type: "button", class: "quiet", onclick: clearDone }, "Clear");
   replace(box, h("div", { class: "uploads-head" }, h("h2", {}, title), clear), list);
 }
@@ -145,7 +145,7 @@ function drawOne(one, { whole = true } = {}) {
   if (!one.row) return;
   const done = STATUS[one.state] !== undefined;
   one.row.className = `upload ${one.state}`;
-  const bar = h("progress", { max: 1, "aria-label": `${one.name} is sent` });
+  const bar = h("progress", { max: 1, "aria-label": `Sending ${one.name}` });
   if (one.state === "sending") bar.value = one.share;
   const record = one.record;
   const what = done
@@ -161,6 +161,6 @@ function drawOne(one, { whole = true } = {}) {
   if (whole && (done || one.state === "refused")) {
     const open = shown.filter((other) => ["waits", "sending", "reading"].includes(other.state)).length;
     const title = byId("uploads").querySelector("h2");
-    if (title) title.textContent = open ? `${open} of ${shown.length} under way` : `${shown.length} done`;
+    if (title) title.textContent = open ? `${open} of ${shown.length} in progress` : `${shown.length} done`;
   }
 }
