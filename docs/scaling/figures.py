@@ -1,6 +1,6 @@
-"""Work out every figure of docs/scaling.md: `make figures` writes them, `make figures ARGS=--check` compares.
+"""Calculate every figure of docs/scaling.md: `make figures` writes them, `make figures ARGS=--check` compares.
 
-The numbers go to figures.json, the pictures beside it, and the tables into docs/scaling.md between their markers.
+The numbers go to figures.json, the pictures beside it, and the tables into the documents between their markers.
 """
 
 import hashlib
@@ -24,7 +24,14 @@ from worker.workbench.scaling.scenario import EndpointModel, Scenario, WorkerMod
 from worker.workbench.scaling.simulator import Run
 
 HERE = Path(__file__).parent
-DOCUMENT = HERE.parent / "scaling.md"
+DOCUMENTS = {
+    HERE.parent / "scaling.md": ("equal hours", "large"),
+    HERE / "tables.md": (
+        *(f"profile {name}" for name in ("constant", "burst", "daily", "monday")),
+        *("zero", "endpoint", "protection", "calibration"),
+    ),
+}
+"""The tables of each document."""
 NUMBERS = HERE / "figures.json"
 CALIBRATION = HERE / "calibration.json"
 """Measured by `make calibrate`; everything else here is simulated."""
@@ -68,14 +75,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as elsewhere:
         numbers = figures(draw_into=Path(elsewhere) if check else HERE)
     text = json.dumps(numbers, indent=1) + "\n"
-    document = fill(DOCUMENT.read_text(encoding="utf-8"), numbers)
+    written = {NUMBERS: text} | {
+        path: fill(path.read_text(encoding="utf-8"), numbers, names) for path, names in DOCUMENTS.items()
+    }
     if check:
-        stale = [p for p, new in ((NUMBERS, text), (DOCUMENT, document)) if p.read_text(encoding="utf-8") != new]
+        stale = [path for path, new in written.items() if path.read_text(encoding="utf-8") != new]
         if stale:
             sys.exit(f"out of date: {', '.join(path.name for path in stale)}; run: make figures")
         return
-    NUMBERS.write_text(text, encoding="utf-8")
-    DOCUMENT.write_text(document, encoding="utf-8")
+    for path, new in written.items():
+        path.write_text(new, encoding="utf-8")
 
 
 def figures(*, draw_into: Path) -> Figures:
@@ -181,8 +190,8 @@ def large_row() -> Figures:
     }
 
 
-def fill(document: str, numbers: Figures) -> str:
-    """Put the tables into the document, each between its markers."""
+def fill(document: str, numbers: Figures, names: Sequence[str]) -> str:
+    """Return `document` with the tables `names`, each between its markers."""
     tables = {
         **{f"profile {name}": profile_table(rows) for name, rows in numbers["profiles"].items()},
         "equal hours": equal_hours_table(numbers),
@@ -192,12 +201,13 @@ def fill(document: str, numbers: Figures) -> str:
         "large": large_table(numbers["large"]),
         "calibration": calibration_table(json.loads(CALIBRATION.read_text(encoding="utf-8"))),
     }
-    for name, table in tables.items():
+    for name in names:
+        table = tables[name]
         pattern = rf"(<!-- figures: {re.escape(name)} -->\n).*?(<!-- end -->)"
         # The default binds the loop's value now; mypy cannot infer a lambda that has one.
         document, found = re.subn(pattern, lambda m, t=table: f"{m[1]}{t}{m[2]}", document, flags=re.DOTALL)  # type: ignore[misc]  # mypy cannot infer a default
         if found != 1:
-            raise ValueError(f"{DOCUMENT.name} has {found} places for the table {name!r}; it must have one")
+            raise ValueError(f"The document has {found} places for the table {name!r}; it must have one")
     return document
 
 

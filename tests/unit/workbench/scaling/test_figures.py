@@ -57,10 +57,12 @@ def test_our_policy_on_the_other_profiles_is_up_to_date(figures: ModuleType, num
     assert figures.profile_rows(profile, only=[OURS]) == numbers["profiles"][profile][:1], CURE
 
 
-def test_the_document_shows_the_committed_numbers(figures: ModuleType, numbers: Numbers) -> None:
-    """Its tables match figures.json, and its pictures were drawn from it."""
-    document = (HERE.parent / "scaling.md").read_text("utf-8")
-    assert figures.fill(document, numbers) == document, CURE
+def test_the_documents_show_the_committed_numbers(figures: ModuleType, numbers: Numbers) -> None:
+    """Their tables match figures.json, and the pictures were drawn from it."""
+    for path, names in figures.DOCUMENTS.items():
+        document = path.read_text("utf-8")
+        assert document.count("<!-- figures: ") == len(names)
+        assert figures.fill(document, numbers, names) == document, CURE
     assert {profile: figures.digest(HERE / f"{profile}.svg") for profile in PROFILES} == numbers["pictures"], CURE
 
 
