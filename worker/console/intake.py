@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from worker.console.problems import Problem
 from worker.receipts.text import printable
+from worker.resilience.sync import finish_within
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -18,6 +19,8 @@ PART_BYTES: Final = 5 * 1024 * 1024
 """S3's minimum size of a part, except the last (docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html)."""
 AT_A_TIME: Final = 4
 """Most uploads at a time. Each holds one part in memory."""
+ABORT_S: Final = 10.0
+"""Time limit for removing the parts of an upload that was cancelled, seconds."""
 NAME_BYTES: Final = 120
 """Most bytes of a file's name in a key."""
 
@@ -83,7 +86,7 @@ class Intake:
                 done.append(await self._part(where, number, part))
             await self._s3.complete_multipart_upload(**where, MultipartUpload={"Parts": done})
         except BaseException:
-            await asyncio.shield(self._s3.abort_multipart_upload(**where))
+            await finish_within(ABORT_S, self._s3.abort_multipart_upload(**where))
             raise
 
     async def _part(self, where: Any, number: int, body: bytes) -> dict[str, Any]:

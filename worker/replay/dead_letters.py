@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from worker.errors import Malformed, ReceiptsError
 from worker.messages.parse import parse, replay_body
+from worker.messages.queue import BATCH, Entry, EntryFault, Queue, Received, RedrivePolicy
 from worker.receipts.document import Upload
 from worker.replay.replayer import Pace
 from worker.results.query import Results
@@ -22,7 +23,6 @@ from worker.results.query import Results
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
-BATCH: Final = 10
 HOLD_S: Final = 120
 """Seconds for which a received message is hidden from other readers."""
 MOVE_LIMIT: Final = 500
@@ -93,23 +93,18 @@ class DeadLetters:
     ) -> None:
         """`queue_url` is the work queue. `clock` gives seconds since the epoch."""
         self._sqs = sqs
-        self._queue_url = queue_url
+        self._queue = Queue(sqs, queue_url)
         self._results = results
         self._sleep = sleep
         self._clock = clock
 
     async def addresses(self) -> tuple[str, str]:
         """Return the URL and the ARN of the dead-letter queue. Raises `ReceiptsError` if there is none."""
-        import json
-
-        answer = await self._sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=["RedrivePolicy"])
-        policy = answer.get("Attributes", {}).get("RedrivePolicy")
-        if not policy:
+        policy = await RedrivePolicy.of(self._sqs, self._queue.url)
+        url = await policy.dead_letter_url(self._sqs)
+        if url is None or policy.dead_letter_arn is None:
             raise ReceiptsError("the work queue has no dead-letter queue; set its RedrivePolicy")
-        arn = str(json.loads(policy)["deadLetterTargetArn"])
-        name, account = arn.rsplit(":", 1)[1], arn.rsplit(":", 2)[1]
-        url = await self._sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
-        return url["QueueUrl"], arn
+        return url, policy.dead_letter_arn
 
     async def count(self, url: str) -> int:
         """Return SQS's estimate of the number of messages at `url`."""
@@ -155,7 +150,7 @@ class DeadLetters:
                         continue
                     await self._sleep(pace.wait_s(moved, self._clock() - began))
                     await self._send_back(letter, command)
-                    await self._sqs.delete_message(QueueUrl=url, ReceiptHandle=letter.handle)
+                    _raise_first(await Queue(self._sqs, url).delete([letter.handle]))
                     moved += 1
                     on_progress(moved)
                 if stopping():
@@ -200,33 +195,14 @@ class DeadLetters:
         """Yield the messages of the queue in batches of up to ten, until it is empty or a message repeats."""
         seen: set[str] = set()
         while True:
-            names: Any = ["SentTimestamp"]
-            answer = await self._sqs.receive_message(
-                QueueUrl=url,
-                MaxNumberOfMessages=BATCH,
-                WaitTimeSeconds=1,
-                VisibilityTimeout=HOLD_S,
-                MessageSystemAttributeNames=names,
-                MessageAttributeNames=["reason"],
-            )
-            letters = [self._letter(message) for message in answer.get("Messages", [])]
+            received = await Queue(self._sqs, url).receive(BATCH, wait_s=1, visibility_s=HOLD_S, attributes=["reason"])
+            letters = [_dead_letter(message) for message in received]
             fresh = [letter for letter in letters if letter.message_id not in seen]
             seen |= {letter.message_id for letter in letters}
             if fresh:
                 yield await self._with_reasons(fresh)
             if len(fresh) < len(letters) or not letters:
                 return
-
-    def _letter(self, message: Any) -> DeadLetter:
-        body = message.get("Body", "")
-        return DeadLetter(
-            message_id=message["MessageId"],
-            handle=message["ReceiptHandle"],
-            body=body,
-            reason=message.get("MessageAttributes", {}).get("reason", {}).get("StringValue"),
-            sent_at=int(message.get("Attributes", {}).get("SentTimestamp", 0)) / 1_000,
-            uploads=_uploads_of(body),
-        )
 
     async def _with_reasons(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
         """Return `letters`, taking a missing reason from the record of the first upload."""
@@ -241,17 +217,32 @@ class DeadLetters:
 
     async def _send_back(self, letter: DeadLetter, command: ReplayCommand) -> None:
         asked = [replace(upload, replay_id=command.replay_id, force=command.force) for upload in letter.uploads]
-        for body in [replay_body(upload) for upload in asked] or [letter.body]:
-            await self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=body)
+        bodies = [replay_body(upload) for upload in asked] or [letter.body]
+        for start in range(0, len(bodies), BATCH):
+            _raise_first(await self._queue.send([Entry(body) for body in bodies[start : start + BATCH]]))
 
     async def _let_go(self, url: str, handles: Sequence[str]) -> None:
         """Make messages visible again."""
         for start in range(0, len(handles), BATCH):
-            entries: Any = [
-                {"Id": str(at), "ReceiptHandle": handle, "VisibilityTimeout": 0}
-                for at, handle in enumerate(handles[start : start + BATCH])
-            ]
-            await self._sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
+            await Queue(self._sqs, url).change_visibility([(handle, 0) for handle in handles[start : start + BATCH]])
+
+
+def _dead_letter(received: Received) -> DeadLetter:
+    return DeadLetter(
+        message_id=received.message_id,
+        handle=received.receipt_handle,
+        body=received.body,
+        reason=received.attributes.get("reason"),
+        sent_at=received.sent_at or 0.0,
+        uploads=_uploads_of(received.body),
+    )
+
+
+def _raise_first(faults: Sequence[EntryFault | None]) -> None:
+    """Raise `ReceiptsError` with the first fault, if there is one."""
+    fault = next(filter(None, faults), None)
+    if fault:
+        raise ReceiptsError(f"SQS refused a message ({fault.code}); run the replay again")
 
 
 def _uploads_of(body: str) -> tuple[Upload, ...]:

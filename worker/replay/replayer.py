@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from worker.aws.resources import OWN_PREFIX
 from worker.errors import ReceiptsError
 from worker.messages.parse import replay_body
+from worker.messages.queue import Entry, Queue
 from worker.receipts.document import Upload
 from worker.receipts.record import Record
 from worker.receipts.text import printable
 from worker.replay.manifest import LEASE_S, MOST_AT_A_TIME, Manifest, ManifestEntry, ReplayBusy
+from worker.resilience.sync import finish_within
 from worker.results.query import BATCH_GET, Results
 from worker.results.selection import BadQuery, Selection
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
 SEND_TRIES: Final = 5
+FINISH_S: Final = 60.0
+"""Time limit for finishing a batch after the run is cancelled, seconds."""
 MIN_RATE: Final = 0.2
 MAX_RATE: Final = 10_000.0
 _T = TypeVar("_T")
@@ -227,8 +231,7 @@ class Replayer:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`clock` gives seconds since any fixed time."""
-        self._sqs = sqs
-        self._queue_url = queue_url
+        self._queue = Queue(sqs, queue_url)
         self._results = results
         self._manifest = manifest
         self._sleep = sleep
@@ -257,10 +260,10 @@ class Replayer:
                 if stopping():
                     break
                 # A batch that is being sent is finished and stored even if this task is cancelled.
-                entry = await _finished(self._send(entry, batch))
+                entry = await finish_within(FINISH_S, self._send(entry, batch))
                 on_progress(entry)
         finally:
-            await _finished(self._manifest.release(entry))
+            await finish_within(FINISH_S, self._manifest.release(entry))
         return entry
 
     async def _acquire(self, replay_id: str, patience_s: float) -> ManifestEntry:
@@ -287,10 +290,9 @@ class Replayer:
                 break
             if attempt:
                 await self._sleep(0.2 * 2**attempt)
-            entries: Any = [{"Id": str(place), "MessageBody": replay_body(batch[place])} for place in left]
-            answer = await self._sqs.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
-            done |= {int(one["Id"]) for one in answer.get("Successful", [])}
-            reason = ", ".join(sorted({str(one.get("Code")) for one in answer.get("Failed", [])}))
+            faults = await self._queue.send([Entry(replay_body(batch[place])) for place in left])
+            done |= {place for place, fault in zip(left, faults, strict=True) if fault is None}
+            reason = ", ".join(sorted({fault.code for fault in faults if fault}))
         if len(done) == len(batch):
             return await self._manifest.advance(entry, sent=end, ahead=beyond)
         ahead = tuple(sorted(entry.sent + place for place in done)) + beyond
@@ -304,16 +306,6 @@ class Replayer:
         found = await self._results.get_many(upload.document for upload in batch)
         records = [found.get(upload.document) for upload in batch]
         return {at for at, record in enumerate(records) if record and record.replay_id == entry.replay_id}
-
-
-async def _finished(work: Awaitable[_T]) -> _T:
-    """Return the result of `work`. If this task is cancelled, wait for `work` to end before raising that."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
 
 
 async def batches(source: AsyncIterable[_T], size: int) -> AsyncIterator[list[_T]]:

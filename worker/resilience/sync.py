@@ -6,8 +6,8 @@ Every room uses these three, so that fairness and cancellation are decided once.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ async def wait_for(event: asyncio.Event, seconds: float | None) -> bool:
     return event.is_set()
 
 
-async def finish_within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+async def finish_within(seconds: float, work: Awaitable[T]) -> T:
     """Return the result of `work`; a cancellation of the caller first gives `work` up to `seconds` to finish."""
     task = asyncio.ensure_future(work)
     try:

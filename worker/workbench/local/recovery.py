@@ -5,6 +5,7 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from worker.messages.parse import replay_body
+from worker.messages.queue import Entry, Queue
 from worker.replay.manifest import MOST_AT_A_TIME
 from worker.replay.replayer import batches, from_prefix, new_id, uploads_of
 from worker.results.query import Results
@@ -16,14 +17,11 @@ if TYPE_CHECKING:
 
 async def enqueue_unrecorded(aws: "Clients", made: "Provisioned") -> int:
     """Enqueue every object without a record; return their number. A second message for an upload does no harm."""
-    results = Results(aws.dynamodb, made.table)
+    results, queue = Results(aws.dynamodb, made.table), Queue(aws.sqs, made.queue_url)
     replay_id, count = new_id(dt.datetime.now(dt.UTC)), 0
     unrecorded = from_prefix(results, aws.s3, made.bucket, "", recorded=False)
     async for batch in batches(uploads_of(unrecorded), MOST_AT_A_TIME):
         bodies = (replay_body(dataclasses.replace(upload, replay_id=replay_id)) for upload in batch)
-        await aws.sqs.send_message_batch(
-            QueueUrl=made.queue_url,
-            Entries=[{"Id": str(place), "MessageBody": body} for place, body in enumerate(bodies)],
-        )
+        await queue.send([Entry(body) for body in bodies])
         count += len(batch)
     return count

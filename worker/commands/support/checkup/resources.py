@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 
 from worker.aws.resources import index_projection
 from worker.commands.support.checkup.finding import Fault, Installation, demanded, given, queue_attributes
+from worker.messages.queue import RedrivePolicy
 from worker.settings import PREFIX
 
 
@@ -78,16 +79,16 @@ def _lets_s3_send(statement: dict[str, Any]) -> bool:
 async def redrive(installation: Installation) -> str:
     """Return the dead-letter queue of messages that always fail, and after how many receives they go there."""
     attributes = await queue_attributes(installation, given(installation.settings, "queue_url"))
-    if not attributes.get("RedrivePolicy"):
+    policy = RedrivePolicy.parse(attributes.get("RedrivePolicy"))
+    if policy.dead_letter_arn is None:
         raise Fault(
             "the queue has no dead-letter queue, so a malformed message would be received again for 14 days",
             "Create one and set the queue's RedrivePolicy with maxReceiveCount "
             f"{installation.specs.queue.max_receive_count}.",
         )
-    policy = json.loads(attributes["RedrivePolicy"])
-    name = policy["deadLetterTargetArn"].rpartition(":")[2]
-    await installation.clients.sqs.get_queue_url(QueueName=name)
-    receives, wanted = int(policy["maxReceiveCount"]), installation.settings.max_receive_count
+    name = policy.dead_letter_arn.rpartition(":")[2]
+    await policy.dead_letter_url(installation.clients.sqs)
+    receives, wanted = policy.max_receive_count, installation.settings.max_receive_count
     if wanted is not None and wanted != receives:
         raise Fault(
             f"{PREFIX}MAX_RECEIVE_COUNT is {wanted}, but the queue's maxReceiveCount is {receives}",
