@@ -61,15 +61,15 @@ def _print(page: Page) -> None:
     out = console()
     if page.rows:
         out.print(_wide(page.rows) if out.width >= rows.WIDE else rows.narrow_table(map(_narrow, page.rows)))
-    said = f"{len(page.rows)} shown, {page.read} read by {page.index}."
+    summary = f"{len(page.rows)} shown, {page.read} read by {page.index}."
     if page.cursor:
         again = shlex.join(["receipts", *sys.argv[1:]]).split(" --cursor ", maxsplit=1)[0]
-        said += f" More: {again} --cursor {page.cursor}"
+        summary += f" More: {again} --cursor {page.cursor}"
         if page.read > len(page.rows) and len(page.rows) == 0:
-            said += "\nNo match so far. --thorough keeps reading until it finds one."
+            summary += "\nNo match so far. --thorough keeps reading until it finds one."
     elif not page.rows:
-        said = f"No record matches ({page.read} read by {page.index})."
-    console(stderr=True).print(said, markup=False, soft_wrap=True)
+        summary = f"No record matches ({page.read} read by {page.index})."
+    console(stderr=True).print(summary, markup=False, soft_wrap=True)
 
 
 def _wide(found: Iterable[Row]) -> Table:

@@ -146,7 +146,7 @@ async def _estimate(options: ReplayOptions, context: ReplayContext) -> int:
     with console(stderr=True).status("Counting …"):
         counted = await estimate(_candidates(options, context))
     calls, seconds = counted.calls(force=options.force), counted.seconds(options.rate)
-    _say(
+    _print_result(
         options,
         {"uploads": counted.uploads, "endpoint_calls_at_most": calls, "seconds": round(seconds, 1), "sent": 0},
         f"{counted.uploads:,} uploads would be enqueued in about {_time(seconds)}, with at most {calls:,} endpoint "
@@ -158,7 +158,7 @@ async def _estimate(options: ReplayOptions, context: ReplayContext) -> int:
 async def _state(options: ReplayOptions, entry: "ManifestEntry") -> int:
     """Print the progress of a replay that has begun."""
     left = entry.total - entry.sent
-    _say(
+    _print_result(
         options,
         {"replay_id": entry.replay_id, "uploads": entry.total, "sent": entry.sent, "seconds": left / options.rate},
         f"Replay {entry.replay_id} ({entry.description}): {entry.sent:,} of {entry.total:,} uploads are enqueued. "
@@ -185,17 +185,17 @@ async def _send(options: ReplayOptions, context: ReplayContext, manifest: "Manif
         entry = await replayer.run(
             replay_id, pace=context.pace, stopping=stopping, on_progress=lambda state: show(state.sent)
         )
-    said = {"replay_id": replay_id, "uploads": entry.total, "sent": entry.sent, "done": entry.done}
+    result = {"replay_id": replay_id, "uploads": entry.total, "sent": entry.sent, "done": entry.done}
     if entry.done:
-        _say(
+        _print_result(
             options,
-            said,
+            result,
             f"{entry.sent:,} uploads are enqueued. To see what changes: receipts diff --replay {replay_id}",
         )
         return 0
-    _say(
+    _print_result(
         options,
-        said,
+        result,
         f"Interrupted at {entry.sent:,} of {entry.total:,}. To resume: receipts replay --id {replay_id} --yes",
     )
     return 1
@@ -242,8 +242,8 @@ async def _redrive(options: ReplayOptions, context: ReplayContext) -> int:
             command = ReplayCommand(replay_id=context.replay_id, force=options.force)
             moved = await letters.redrive(url, wanted, command, pace=context.pace, stopping=stopping, on_progress=show)
         done = not stopping()
-    said = {"replay_id": context.replay_id, "messages": moved, "done": done}
-    _say(options, said, f"{moved:,} messages went back to the queue.")
+    result = {"replay_id": context.replay_id, "messages": moved, "done": done}
+    _print_result(options, result, f"{moved:,} messages went back to the queue.")
     return 0 if done else 1
 
 
@@ -254,7 +254,7 @@ async def _look(options: ReplayOptions, letters: "DeadLetters", url: str, wanted
     else:
         with console(stderr=True).status("Reading dead-letter entries …"):
             messages, uploads = await letters.look(url, wanted)
-    _say(
+    _print_result(
         options,
         {"messages": messages, "endpoint_calls_at_most": uploads, "seconds": round(messages / options.rate, 1)},
         f"{messages:,} messages would go back to the queue in about {_time(messages / options.rate)}, with at most "
@@ -263,7 +263,7 @@ async def _look(options: ReplayOptions, letters: "DeadLetters", url: str, wanted
     return 0
 
 
-def _say(options: ReplayOptions, content: dict[str, Any], sentence: str) -> None:
+def _print_result(options: ReplayOptions, content: dict[str, Any], sentence: str) -> None:
     if options.as_json:
         typer.echo(json.dumps(content))
     else:

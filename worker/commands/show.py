@@ -95,8 +95,8 @@ def _print_pairs(pairs: dict[str, Any]) -> None:
 
 
 def _print_receipt(receipt: Receipt, record: Record) -> None:
-    said = receipt.model_dump(mode="json", exclude={"items", "taxes"})
-    fields = dict(_flat(said))
+    values = receipt.model_dump(mode="json", exclude={"items", "taxes"})
+    fields = dict(_flat(values))
     rows = table("field", "value", "corrected to", "confidence")
     for name in dict.fromkeys([*fields, *record.corrections]):
         value, fixed = fields.get(name), record.corrections.get(name)

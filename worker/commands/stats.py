@@ -67,10 +67,10 @@ def _print(counted: Stats, merchants: int) -> None:
         if rows.row_count:
             console().print(rows)
             console().print()
-    said = f"{counted.statuses.total():,} records, {counted.read:,} read."
+    summary = f"{counted.statuses.total():,} records, {counted.read:,} read."
     if counted.duplicates:
-        said += f" {counted.duplicates:,} possible duplicates: receipts list --duplicates"
-    console(stderr=True).print(said, markup=False)
+        summary += f" {counted.duplicates:,} possible duplicates: receipts list --duplicates"
+    console(stderr=True).print(summary, markup=False)
 
 
 def _statuses(counted: Stats) -> Table:

@@ -23,7 +23,7 @@ def progress(total: int) -> Iterator[Callable[[int], None]]:
 
 @contextmanager
 def interrupts() -> Iterator[Callable[[], bool]]:
-    """Yield a function that tells whether Ctrl-C or SIGTERM came.
+    """Yield a function that returns whether Ctrl-C or SIGTERM came.
 
     The caller then ends its work in good order. A second signal ends the process at once.
     """

@@ -72,8 +72,7 @@ def command(
 ) -> None:
     """Run the whole system on this machine: bucket, queue, worker, reader and table, without an AWS account.
 
-    It reads the sample receipts, prints a table of them, and reads more receipts until Ctrl-C. Nothing leaves the
-    machine.
+    It reads the sample receipts, prints a table of them, and reads more until Ctrl-C. Nothing leaves the machine.
     """
     try:
         from worker.workbench.local.session import SessionRequest

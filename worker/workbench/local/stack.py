@@ -281,7 +281,7 @@ class DataLock:
 
 @contextlib.contextmanager
 def locked(directory: Path, *, saved: Callable[[], bool]) -> Iterator[DataLock]:
-    """Create `directory` and lock it for this process. At the end, `saved` tells whether all state was saved.
+    """Create `directory` and lock it for this process. At the end, `saved` returns whether all state was saved.
 
     Raises `SettingsError` if another stack holds it.
     """
