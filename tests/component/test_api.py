@@ -195,7 +195,7 @@ async def test_a_correction_stands_beside_what_was_read(aws: Aws, api: Client) -
     found = await said(
         await api.patch(path(document, "/corrections"), json={"corrections": {"merchant.name": "Café Müller"}})
     )
-    assert found["corrections"] == {"total": "9.99"}, "what the model read anyway is no correction"
+    assert found["corrections"] == {"total": "9.99"}, "a value that equals the reading is not a correction"
     found = await said(await api.patch(path(document, "/corrections"), json={"withdraw": ["total"], "revision": 3}))
     assert found["corrections"] == {}
     assert (await stored(aws, document)).receipt == record(1).receipt

@@ -1,4 +1,4 @@
-"""What `receipts forget` deletes, and what it keeps."""
+"""`receipts forget` deletes everything stored for a document, and nothing else."""
 
 import hashlib
 import json

@@ -34,7 +34,7 @@ def state(request: pytest.FixtureRequest) -> State:
     return found
 
 
-def test_the_queues_have_the_blueprints_attributes(state: State) -> None:
+def test_the_queues_have_the_attributes_of_the_specs(state: State) -> None:
     """Terraform's queues have the attributes and the redrive policy of the specs."""
     specs = ResourceSpecs()
     work, dead = (state.one(f"module.intake.aws_sqs_queue.{name}") for name in ("work", "dead_letter"))
@@ -47,7 +47,7 @@ def test_the_queues_have_the_blueprints_attributes(state: State) -> None:
         assert found == {name: _plain(value) for name, value in wanted.items()}
 
 
-def test_the_queues_policy_is_the_blueprints(state: State) -> None:
+def test_the_queue_policy_is_that_of_the_specs(state: State) -> None:
     """The queue policy has the same statements: only this bucket of this account, and only over TLS."""
     found = state.one("module.intake.aws_sqs_queue_policy.work")
     bucket = state.one("module.intake.aws_s3_bucket.uploads[0]")
@@ -56,7 +56,7 @@ def test_the_queues_policy_is_the_blueprints(state: State) -> None:
     assert json.loads(found["policy"]) == wanted
 
 
-def test_the_table_is_the_blueprints(state: State) -> None:
+def test_the_table_is_that_of_the_specs(state: State) -> None:
     """The table has the same keys, indexes, projections and expiry attribute."""
     found = state.one("module.results.aws_dynamodb_table.results")
     specs = ResourceSpecs().table
@@ -79,7 +79,7 @@ def test_the_table_is_the_blueprints(state: State) -> None:
     assert found["ttl"][0] == {"attribute_name": specs.ttl_attribute, "enabled": True}
 
 
-def test_the_bucket_and_its_events_are_the_blueprints(state: State) -> None:
+def test_the_bucket_and_its_events_are_those_of_the_specs(state: State) -> None:
     """The bucket is versioned and sends the same events to the queue, unfiltered."""
     specs = ResourceSpecs().bucket
     notification = state.one("module.intake.aws_s3_bucket_notification.uploads[0]")

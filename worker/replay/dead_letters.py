@@ -51,7 +51,7 @@ class DeadLetter:
     reason: str | None
     """Why it was dead-lettered. None if SQS moved it after its last receive and no record gives a reason."""
     sent_at: float
-    """Time of the first send to the work queue, in seconds since the epoch."""
+    """When the message was first sent to a queue, in seconds since the epoch."""
     uploads: tuple[Upload, ...]
     """Uploads that it names. Empty if the body is not valid."""
 
