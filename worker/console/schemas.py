@@ -20,7 +20,6 @@ MAX_ID_LENGTH = 3_000
 Amount = Annotated[Decimal, Field(max_digits=18, decimal_places=6)]
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Revision = Annotated[int, Field(ge=1, le=2**53)]
-CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{2,3000}$")]
 
 
