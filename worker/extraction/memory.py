@@ -63,8 +63,8 @@ class ByteBudget:
         self._free += size
         self._queue.serve()
 
-    def _try_take(self, size: int) -> bool:
+    def _try_take(self, size: int) -> int | None:
         if size > self._free:
-            return False
+            return None
         self._free -= size
-        return True
+        return size

@@ -25,10 +25,7 @@ class Permits:
 
     async def take(self, up_to: int) -> int:
         """Wait until a permit is free; take as many as are free, at most `up_to`, and return their number."""
-        await self._queue.take()
-        more = max(0, min(self._free, up_to - 1))
-        self._free -= more
-        return 1 + more
+        return await self._queue.take(up_to)
 
     def take_one(self) -> None:
         """Take one permit at once, even if none is free: for a message that is received as a health probe."""
@@ -39,10 +36,11 @@ class Permits:
         if self._free + count > self.most:
             raise ValueError("more permits given back than were taken")
         self._free += count
-        self._queue.serve()
+        self._queue.serve_soon()  # together, so that the next receive asks for all of them
 
-    def _try_take(self, count: int) -> bool:
-        if self._free < count:
-            return False
+    def _try_take(self, up_to: int) -> int | None:
+        if self._free <= 0:
+            return None
+        count = min(self._free, up_to)
         self._free -= count
-        return True
+        return count

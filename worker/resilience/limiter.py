@@ -153,11 +153,11 @@ class Limiter:
             self._give_back(1)
             self._queue.serve()
 
-    def _try_take(self, count: int) -> bool:
+    def _try_take(self, count: int) -> int | None:
         if self._running + count > self.limit:
-            return False
+            return None
         self._running += count
-        return True
+        return count
 
     def _give_back(self, count: int) -> None:
         self._running -= count

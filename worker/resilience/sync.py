@@ -15,24 +15,29 @@ T = TypeVar("T")
 class FairQueue:
     """Waiters for a shared amount, served in order of arrival: a large request is not starved by small ones."""
 
-    def __init__(self, try_take: Callable[[int], bool], give_back: Callable[[int], None]) -> None:
-        """`try_take(amount)` takes the amount if it is free and says so; `give_back(amount)` undoes that."""
+    def __init__(self, try_take: Callable[[int], int | None], give_back: Callable[[int], None]) -> None:
+        """Build a queue for an amount that its owner counts.
+
+        `try_take(wanted)` takes what a waiter may have and returns that amount, or None if the waiter must wait.
+        `give_back(amount)` returns an amount to the owner.
+        """
         self._try_take = try_take
         self._give_back = give_back
-        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiters: deque[tuple[int, asyncio.Future[int]]] = deque()
+        self._serving = False
 
-    async def take(self, amount: int = 1) -> None:
-        """Wait until `amount` is free and every earlier waiter has been served; then take it."""
-        if not self._waiters and self._try_take(amount):
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiter = (amount, turn)
+    async def take(self, wanted: int = 1) -> int:
+        """Wait until every earlier waiter has been served and `try_take(wanted)` succeeds; return what it took."""
+        if not self._waiters and (taken := self._try_take(wanted)) is not None:
+            return taken
+        turn: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        waiter = (wanted, turn)
         self._waiters.append(waiter)
         try:
-            await turn
+            return await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():  # served in the moment of the cancellation
-                self._give_back(amount)
+                self._give_back(turn.result())
             else:
                 with contextlib.suppress(ValueError):  # `serve` may have dropped the cancelled waiter already
                     self._waiters.remove(waiter)
@@ -40,14 +45,25 @@ class FairQueue:
             raise
 
     def serve(self) -> None:
-        """Serve waiters while the first of them can be served; call this after every give-back."""
+        """Serve waiters while the first of them can be served; call this after a give-back."""
         while self._waiters:
-            amount, turn = self._waiters[0]
+            wanted, turn = self._waiters[0]
             if not turn.done():
-                if not self._try_take(amount):
+                taken = self._try_take(wanted)
+                if taken is None:
                     return
-                turn.set_result(None)
+                turn.set_result(taken)
             self._waiters.popleft()
+
+    def serve_soon(self) -> None:
+        """Serve waiters after the callbacks that are ready now, so that several give-backs are served together."""
+        if self._waiters and not self._serving:
+            self._serving = True
+            asyncio.get_running_loop().call_soon(self._serve_now)
+
+    def _serve_now(self) -> None:
+        self._serving = False
+        self.serve()
 
 
 async def wait_for(event: asyncio.Event, seconds: float | None) -> bool:
