@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from worker.aws.clients import Clients
     from worker.replay.dead_letters import DeadLetterFilter, DeadLetters
     from worker.replay.manifest import Manifest, ManifestEntry
-    from worker.replay.replayer import Candidate, Pace
+    from worker.replay.replayer import Pace
+    from worker.replay.sources import Candidate
     from worker.results.query import Results
 
 
@@ -141,7 +142,7 @@ async def _resend(options: ReplayOptions, context: ReplayContext) -> int:
 
 async def _estimate(options: ReplayOptions, context: ReplayContext) -> int:
     """Print what the replay would do."""
-    from worker.replay.replayer import estimate
+    from worker.replay.sources import estimate
 
     with console(stderr=True).status("Counting …"):
         counted = await estimate(_candidates(options, context))
@@ -168,7 +169,7 @@ async def _state(options: ReplayOptions, entry: "ManifestEntry") -> int:
 
 
 async def _choose(options: ReplayOptions, context: ReplayContext, manifest: "Manifest") -> "ManifestEntry":
-    from worker.replay.replayer import uploads_of
+    from worker.replay.sources import uploads_of
 
     with console(stderr=True).status("Choosing uploads …"):
         chosen = uploads_of(_candidates(options, context))
@@ -202,7 +203,7 @@ async def _send(options: ReplayOptions, context: ReplayContext, manifest: "Manif
 
 
 def _candidates(options: ReplayOptions, context: ReplayContext) -> AsyncIterator["Candidate"]:
-    from worker.replay.replayer import from_keys, from_prefix, from_table
+    from worker.replay.sources import from_keys, from_prefix, from_table
 
     results, aws = context.results, context.aws
     if options.keys:

@@ -36,7 +36,8 @@ from worker.receipts.document import timestamp
 from worker.receipts.record import Record
 from worker.receipts.text import printable_json
 from worker.replay.manifest import Manifest, ReplayBusy
-from worker.replay.replayer import Pace, Replayer, from_keys, new_id, uploads_of
+from worker.replay.replayer import Pace, Replayer, new_id
+from worker.replay.sources import from_keys, uploads_of
 from worker.results.image import link
 from worker.results.query import Results
 from worker.results.review import NotPossible, Outdated, Reviews

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from worker.messages.parse import replay_body
 from worker.messages.queue import Entry, Queue
 from worker.replay.manifest import MOST_AT_A_TIME
-from worker.replay.replayer import batches, from_prefix, new_id, uploads_of
+from worker.replay.replayer import new_id
+from worker.replay.sources import batches, from_prefix, uploads_of
 from worker.results.query import Results
 
 if TYPE_CHECKING:
