@@ -22,8 +22,8 @@ from worker.messages.parse import parse
 from worker.receipts.document import Upload
 from worker.replay.dead_letters import DeadLetterFilter, DeadLetters, ReplayCommand
 from worker.replay.manifest import LEASE_S, Manifest, ReplayBusy
-from worker.replay.replayer import Pace, Replayer, version_key
-from worker.replay.sources import Candidate, estimate, from_keys, from_prefix, from_table, upload_of
+from worker.replay.replayer import Pace, Replayer
+from worker.replay.sources import Candidate, estimate, from_keys, from_prefix, from_table, upload_of, version_key
 from worker.results.query import Results
 from worker.results.selection import BadQuery, Selection
 

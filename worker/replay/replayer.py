@@ -12,10 +12,10 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_fixed
 
@@ -37,7 +37,6 @@ FINISH_S: Final = 60.0
 """Time limit for finishing a batch after the run is cancelled, seconds."""
 MIN_RATE: Final = 0.2
 MAX_RATE: Final = 10_000.0
-_T = TypeVar("_T")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -184,9 +183,3 @@ class Replayer:
 
 class _Refused(Exception):
     """SQS refused some messages of a batch; the text lists its error codes."""
-
-
-def version_key(version: str) -> tuple[tuple[int, int | str], ...]:
-    """Return a sort key for `version`: "1.9.2" sorts before "1.10.0", and words before numbers ("1.0-rc", "1.0.1")."""
-    parts: Iterable[str] = re.findall(r"\d+|[a-z]+", version.lower())
-    return tuple((1, int(part)) if part.isdigit() else (0, part) for part in parts)

@@ -3,7 +3,8 @@
 Choosing and counting uploads changes nothing.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+import re
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -174,3 +175,9 @@ def _made_before(record: Record, version: str) -> bool:
     if record.model is None:
         return False
     return version_key(record.model.model_version or "") < version_key(version)
+
+
+def version_key(version: str) -> tuple[tuple[int, int | str], ...]:
+    """Return a sort key for `version`: "1.9.2" sorts before "1.10.0", and words before numbers ("1.0-rc", "1.0.1")."""
+    parts: Iterable[str] = re.findall(r"\d+|[a-z]+", version.lower())
+    return tuple((1, int(part)) if part.isdigit() else (0, part) for part in parts)
