@@ -124,18 +124,23 @@ class Consumer:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Poll and work until `stop` is called; then drain."""
+        """Poll and work until `stop` is called; then drain.
+
+        If the poller fails, drain as well, and then raise its error. A cancellation leaves no task behind.
+        """
         poller = asyncio.create_task(self._poll(), name="poller")
         stopping = asyncio.create_task(self._stopping.wait(), name="stop")
         try:
             await asyncio.wait({poller, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if poller.done():
-                await poller  # it never returns by itself: this raises the error that ended it
+            failed = poller.done()  # it never returns by itself
             await self._end_polls({poller, *self._helpers})
             await self._drain()
+            if failed:
+                await poller
         finally:
             stopping.cancel()
             poller.cancel()
+            await self._abandon()
 
     async def _end_polls(self, polls: "set[asyncio.Task[None]]") -> None:
         """Wait a moment for running receives, then cancel them."""
@@ -157,6 +162,13 @@ class Consumer:
         if not flushing.done():
             log.warning("consumer.left_to_sqs", messages=len(self._handlers))
             flushing.cancel()
+
+    async def _abandon(self) -> None:
+        """Cancel the work that is left. Its messages return when their visibility ends."""
+        for handler in self._handlers:
+            handler.cancel()
+        if self._handlers:
+            await asyncio.wait(set(self._handlers), timeout=self._policy.hand_back_s)
 
     async def _flush_until_settled(self) -> None:
         while self._handlers:

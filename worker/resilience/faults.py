@@ -7,7 +7,14 @@ import asyncio
 from typing import Any
 
 import aiohttp
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError
 
@@ -46,6 +53,12 @@ TRANSPORT = (
 )
 
 
+CREDENTIALS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
+"""No credentials can be obtained now. This concerns every call, so no receipt is a suspect."""
+STILL_EXPIRED = "Credentials were refreshed, but the refreshed credentials are still expired"
+"""Text of botocore's RuntimeError when a credential endpoint returns expired credentials (botocore/credentials.py)."""
+
+
 class SuspectFault(DependencyFault):
     """A fault that either the receipt or the dependency may have caused. If two receipts meet it, it is an outage."""
 
@@ -61,8 +74,10 @@ def classify(dependency: str, error: Exception) -> Exception:
         return _client_error(dependency, error)
     if isinstance(error, TimeoutError):
         return _timeout(dependency, "")
-    if isinstance(error, NoCredentialsError):
+    if isinstance(error, CREDENTIALS):
         return DependencyFault(dependency, "no_credentials")
+    if isinstance(error, RuntimeError) and str(error).startswith(STILL_EXPIRED):
+        return DependencyFault(dependency, "credentials_expired")
     if isinstance(error, TRANSPORT):
         name = type(error).__name__
         return _timeout(dependency, name) if "Timeout" in name else DependencyFault(dependency, "connection", name)

@@ -4,9 +4,11 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiobotocore.credentials import AioRefreshableCredentials
 from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     NoCredentialsError,
     ParamValidationError,
@@ -92,3 +94,34 @@ def test_any_error_of_aws_is_somebodys(dependency: str, code: str, status: int, 
     known = classify(dependency, client_error(code, status, OriginalStatusCode=original))
     assert isinstance(known, DependencyFault | Failed | Rejected)
     assert known.reason.isidentifier()
+
+
+async def test_expired_credentials_from_a_credential_endpoint_are_an_outage() -> None:
+    """botocore's own error for them, raised by its own refresh, makes the worker wait."""
+    past = "2000-01-01T00:00:00Z"
+
+    async def refresh() -> dict[str, str]:
+        return {"access_key": "a", "secret_key": "b", "token": "c", "expiry_time": past}
+
+    credentials = AioRefreshableCredentials.create_from_metadata(
+        await refresh(), refresh_using=refresh, method="container-role"
+    )
+    with pytest.raises(RuntimeError) as raised:
+        await credentials.get_frozen_credentials()
+    fault = classify("s3", raised.value)
+    assert isinstance(fault, DependencyFault)
+    assert (fault.dependency, fault.reason) == ("s3", "credentials_expired")
+
+
+def test_any_other_runtime_error_is_a_bug() -> None:
+    """It passes through unchanged."""
+    error = RuntimeError("dictionary changed size during iteration")
+    assert classify("s3", error) is error
+
+
+def test_credentials_that_cannot_be_obtained_make_no_receipt_a_suspect() -> None:
+    """An error of the credential provider is an outage for every receipt."""
+    error = CredentialRetrievalError(provider="container-role", error_msg="timed out")
+    fault = classify("s3", error)
+    assert type(fault) is DependencyFault
+    assert fault.reason == "no_credentials"
