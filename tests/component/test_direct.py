@@ -1,11 +1,14 @@
 """Direct calls behave like botocore's, for callers and for AWS."""
 
 import asyncio
+import base64
 import contextlib
 import datetime as dt
+import hashlib
 import io
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -25,9 +28,14 @@ from worker.aws.clients import Clients, clients, config, session
 from worker.aws.direct import DirectJson, DirectSageMaker
 from worker.commands.support import local_stack
 from worker.errors import DependencyFault, Throttled
-from worker.resilience.faults import classify
+from worker.extraction.memory import ByteBudget
+from worker.receipts.document import Upload
+from worker.resilience.faults import SuspectFault, classify
+from worker.runtime.build import Dependencies
+from worker.runtime.fetch import Fetcher, FetchPolicy
 from worker.runtime.worker import QUEUE_MISSING
 from worker.settings import Settings
+from worker.telemetry import Telemetry
 from worker.workbench.local import environment
 
 KEYS = ("plain.jpg", "a b/ü+~%2F.jpg", "/a//b/../c.jpg", "?x=1&y#z", "日本/🧾.png", "tab\tand'quotes\".jpg")
@@ -269,6 +277,26 @@ async def test_what_is_signed_otherwise_is_left_to_botocore(aws: Aws, endpoint: 
     assert endpoint.begun == 2
 
 
+async def test_a_header_that_a_hook_computes_is_left_to_botocore(aws: Aws) -> None:
+    """A Content-MD5 that an event hook adds is right on every request, because botocore makes those calls."""
+    opened, sent = session(), []
+
+    def add_digest(request: Any, **_: Any) -> None:
+        request.headers["Content-MD5"] = base64.b64encode(hashlib.md5(request.body).digest()).decode()
+
+    def record(request: Any, **_: Any) -> None:
+        sent.append((request.headers["Content-MD5"].decode(), request.body))
+
+    async with opened.client("dynamodb", config=config(timeout_s=5, connections=4)) as client:
+        client.meta.events.register("before-sign.dynamodb.PutItem", add_digest)
+        client.meta.events.register("before-send.dynamodb.PutItem", record)
+        direct = DirectJson(client, await opened.get_credentials(), calls=("put_item",), kind="TableName")
+        for number in range(3):
+            await direct.put_item(TableName=aws.resources.table, Item={"document": {"S": f"b/{number}"}})
+    assert [digest for digest, _ in sent] == [base64.b64encode(hashlib.md5(body).digest()).decode() for _, body in sent]
+    assert len({body for _, body in sent}) == 3
+
+
 async def test_a_bucket_in_another_region_is_found(signed_environment: Callable[..., None]) -> None:
     """botocore follows S3's redirect, and later calls go directly to the region that it found."""
     regions: list[str] = []
@@ -453,7 +481,7 @@ async def test_a_body_that_breaks_off_is_no_object(signed_environment: Callable[
 
     async def short(request: web.Request, _: bytes) -> web.StreamResponse:
         assert request.transport is not None
-        request.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf")
+        request.transport.write(b"HTTP/1.1 200 OK\r\nx-amz-request-id: T\r\nContent-Length: 1000\r\n\r\nhalf")
         request.transport.close()
         await asyncio.sleep(0)
         return web.Response()
@@ -466,3 +494,29 @@ async def test_a_body_that_breaks_off_is_no_object(signed_environment: Callable[
                 with pytest.raises((BotoCoreError, ClientError, aiohttp.ClientError)) as caught:
                     await stream.read()
     assert getattr(classify("s3", caught.value), "reason", None) == "connection"
+
+
+@pytest.mark.parametrize("direct", [True, False])
+@pytest.mark.parametrize("status", [200, 403, 404])
+async def test_a_page_of_a_proxy_is_an_outage_of_s3(
+    signed_environment: Callable[..., None], status: int, *, direct: bool
+) -> None:
+    """A proxy that answers in HTML instead of S3 is neither a picture, nor a missing object, nor a suspect receipt."""
+
+    async def answer(_: web.Request, __: bytes) -> web.StreamResponse:
+        return web.Response(status=status, text="<html><body>Sign in</body></html>", content_type="text/html")
+
+    async with SignedAws({"one": ONE}, answer, request_ids=False).serve() as aws:
+        signed_environment(aws.url)
+        settings = Settings(direct_calls=direct).model_copy(update={"call_attempts": 1})
+        dependencies = Dependencies(settings, Telemetry())
+        with ThreadPoolExecutor(1) as executor:
+            async with clients(settings) as opened:
+                policy = FetchPolicy(upload_limit_bytes=1_000, fetch_s=5)
+                fetcher = Fetcher(opened.s3, dependencies["s3"], policy, ByteBudget(1_000), executor)
+                upload = Upload(bucket="b", key="a.jpg", uploaded_at=dt.datetime.now(dt.UTC))
+                with pytest.raises(DependencyFault) as raised:
+                    async with fetcher.fetch(upload):
+                        pass
+    assert raised.value.reason in {"foreign_answer", "connection"}
+    assert not isinstance(raised.value, SuspectFault)

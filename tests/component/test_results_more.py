@@ -103,7 +103,7 @@ async def test_the_commands_say_what_the_table_says(aws: Aws, tmp_path: Path, mo
         assert {row["merchant_name"][:2] for row in csv.DictReader(file)} == {"]0", "Ca"}
     code, printed, errors = await receipts(aws, monkeypatch, "show", "nothing.jpg")
     assert (code, printed) == (1, "")
-    assert "there is no record" in errors
+    assert "no record found" in errors
 
 
 async def test_a_day_is_the_last_of_its_month_too(aws: Aws) -> None:

@@ -16,6 +16,10 @@ async def _empty(_: web.Request, __: bytes) -> web.StreamResponse:
     return web.json_response({})
 
 
+async def _add_request_id(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.setdefault("x-amz-request-id", "TESTREQUEST")
+
+
 @dataclass
 class SignedAws:
     """Answers what is signed by one of its keys, and 403 to everything else."""
@@ -25,6 +29,8 @@ class SignedAws:
     requests: list[web.Request] = field(default_factory=list)
     """What was rightly signed."""
     refused: int = 0
+    request_ids: bool = True
+    """Whether answers have the header that every answer of AWS has."""
     url: str = ""
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -56,6 +62,8 @@ class SignedAws:
         """Listen on a free port of loopback."""
         app = web.Application(client_max_size=32 * 1024 * 1024)
         app.router.add_route("*", "/{path:.*}", self.handle)
+        if self.request_ids:
+            app.on_response_prepare.append(_add_request_id)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -26,6 +26,7 @@ from pydantic_core import from_json, to_json
 from yarl import URL
 
 from worker.aws.hashed import Hashed
+from worker.aws.origin import is_from_aws
 from worker.aws.pool import NotSent, Recording, recording
 from worker.aws.signature import EMPTY_SHA256
 from worker.aws.template import Template, text
@@ -210,6 +211,9 @@ class DirectS3(DirectStream):
             return await by_botocore()
         response = await self._send(template, key=key, query=query)
         if response.status == 200:
+            if not is_from_aws(response.headers):
+                response.close()
+                raise ResponseParserError("GetObject was answered without a request id: a proxy answered instead of S3")
             return self._streamed(response)
         if response.status not in _BUCKET_ELSEWHERE:
             await self._refuse("GetObject", response)

@@ -24,6 +24,22 @@ _PER_REQUEST: Final = frozenset(
     }
 )
 """Headers that a template leaves out: they differ per request, or only feed AWS's statistics (amz-sdk-*)."""
+_SHARED: Final = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "content-type",
+        "user-agent",
+        "x-amz-content-sha256",
+        "x-amz-target",
+        "x-amzn-query-mode",
+        "x-amzn-sagemaker-inference-component",
+        "x-amzn-sagemaker-target-model",
+        "x-amzn-sagemaker-target-variant",
+    }
+)
+"""Headers that all requests of a kind share. A request with any other header, for example a Content-MD5 that an event
+hook computed from the body, is unusual: botocore makes its calls."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +70,18 @@ class Template:
         scope = authorization.removeprefix(f"{ALGORITHM} Credential=").partition(", ")[0].split("/")
         ending = f"{key}?{query}" if query else key
         body = request.body or b""
-        if len(scope) != 5 or not request.url.endswith(ending) or not isinstance(body, bytes):
+        common = {name: value for name, value in headers.items() if name not in _PER_REQUEST}
+        if (
+            len(scope) != 5
+            or not request.url.endswith(ending)
+            or not isinstance(body, bytes)
+            or common.keys() - _SHARED
+        ):
             return None
         *_, region, service, _ = scope
         url = request.url.removesuffix(ending)
         address = urlsplit(url)
         path = address.path if service == "s3" else quote(normalize_url_path(address.path), safe="/~")
-        common = {name: value for name, value in headers.items() if name not in _PER_REQUEST}
         names = authorization.partition("SignedHeaders=")[2].partition(",")[0].split(";")
         signed = {name: value for name, value in (common | {"host": address.netloc}).items() if name in names}
         signer = Signer(method=request.method, headers=signed, region=region, service=service)

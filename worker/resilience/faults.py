@@ -22,16 +22,25 @@ from worker.errors import DependencyFault, Failed, ReceiptsError, Rejected, Thro
 
 THROTTLES = frozenset(
     {
+        "BandwidthLimitExceeded",
+        "KMS.ThrottlingException",
+        "KmsThrottled",
         "LimitExceededException",
         "ModelNotReadyException",
+        "OverLimit",
+        "PriorRequestNotComplete",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "RequestThrottled",
+        "RequestThrottledException",
         "SlowDown",
         "Throttling",
         "ThrottlingException",
         "ThrottledException",
         "TooManyRequestsException",
+        "TransactionConflict",
+        "TransactionConflictException",
+        "TransactionInProgressException",
     }
 )
 """Error codes that ask for fewer calls. SageMaker sends ThrottlingException as HTTP 400
@@ -99,23 +108,46 @@ def _client_error(dependency: str, error: ClientError) -> Exception:
         return Throttled(dependency, "throttled", code)
     if code == "ModelError":
         return _model_error(dependency, error.response)
-    if dependency == "s3" and (code in NO_SUCH_OBJECT or status == 404):
-        return Rejected("no_such_bucket" if code in NO_SUCH_BUCKET else "no_such_object")
-    if dependency == "s3" and code == "InvalidObjectState":
-        return Rejected("archived", "the object is in an archive class; restore it and upload it again")
     if status >= 500 or status == 0:
         return DependencyFault(dependency, "server_error", code)
     if code == "RequestTimeout":
         return DependencyFault(dependency, "timeout", code)
     if dependency == "s3":
-        # The policy or the encryption key of one object can forbid access while all others work.
-        return SuspectFault(dependency, "access_denied" if status == 403 else "refused", code)
+        return _s3_error(error, code, status)
     if dependency == "sagemaker" and code == "ValidationError" and "not found" not in _message(error).lower():
         return Failed("endpoint_refused", "the endpoint does not accept this request")
     if dependency == "dynamodb" and code == "ValidationException":
         return Failed("unstorable", "DynamoDB does not accept this record")
     # The rest means a wrong deployment (a missing permission, table or endpoint): work waits until a person fixes it.
     return DependencyFault(dependency, "misconfigured", code)
+
+
+def _s3_error(error: ClientError, code: str, status: int) -> Exception:
+    """Return the meaning of an error of S3 below 500."""
+    if _is_foreign(error, code):
+        return DependencyFault("s3", "foreign_answer", f"status {status} without an error code of S3")
+    if _is_missing_object(error, code, status):
+        return Rejected("no_such_bucket" if code in NO_SUCH_BUCKET else "no_such_object")
+    if code == "InvalidObjectState":
+        return Rejected("archived", "the object is in an archive class; restore it and upload it again")
+    # The policy or the encryption key of one object can forbid access while all others work.
+    return SuspectFault("s3", "access_denied" if status == 403 else "refused", code)
+
+
+def _is_foreign(error: ClientError, code: str) -> bool:
+    """Return whether something else answered instead of S3, whose errors have a code in XML and a request id.
+
+    botocore uses the status as the code if it cannot read the body.
+    """
+    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders") or {}
+    return not code.strip("0123456789") and "x-amz-request-id" not in headers
+
+
+def _is_missing_object(error: ClientError, code: str, status: int) -> bool:
+    """Return whether S3 says that it does not have the object."""
+    if code == "InvalidArgument":  # also the code for a wrong KMS key or encryption header
+        return "version id" in _message(error).lower()
+    return code in NO_SUCH_OBJECT or status == 404
 
 
 def _message(error: ClientError) -> str:

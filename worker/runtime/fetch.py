@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from worker.aws.hashed import Hashed
-from worker.errors import Failed, Rejected
+from worker.aws.origin import is_from_aws
+from worker.errors import DependencyFault, Failed, Rejected
 from worker.extraction.memory import ByteBudget
 from worker.receipts.document import Upload
 from worker.resilience.dependency import Dependency
@@ -65,6 +66,9 @@ class Fetcher:
         version = {"VersionId": upload.version_id} if upload.version_id else {}
         reply: Any = await self._s3.get_object(Bucket=upload.bucket, Key=upload.key, **version)  # type: ignore[arg-type]  # a plain dict in place of the TypedDict
         async with reply["Body"] as stream:
+            headers = reply["ResponseMetadata"].get("HTTPHeaders") if "ResponseMetadata" in reply else None
+            if headers and not is_from_aws(headers):  # a direct call has checked this itself, and has no headers here
+                raise DependencyFault("s3", "foreign_answer", "a proxy answered instead of S3")
             if "ContentLength" not in reply:  # S3 always sends it; a proxy may not pass it on
                 raise Failed("no_length", "the reply of S3 does not have the length of the object")
             size, limit = int(reply["ContentLength"]), self._policy.upload_limit_bytes

@@ -21,8 +21,12 @@ from worker.errors import DependencyFault, Failed, LeaseLost, ReceiptsError, Rej
 from worker.resilience.faults import SuspectFault, classify
 
 
-def client_error(code: str, status: int, **more: Any) -> ClientError:
-    response: Any = {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": status}, **more}
+def client_error(code: str, status: int, message: str = "", **more: Any) -> ClientError:
+    response: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+        **more,
+    }
     return ClientError(response, "Call")
 
 
@@ -49,7 +53,16 @@ def client_error(code: str, status: int, **more: Any) -> ClientError:
         ("s3", client_error("NoSuchKey", 404), Rejected, "no_such_object"),
         ("s3", client_error("NoSuchBucket", 404), Rejected, "no_such_bucket"),
         ("s3", client_error("InvalidBucketName", 400), Rejected, "no_such_bucket"),
-        ("s3", client_error("InvalidArgument", 400), Rejected, "no_such_object"),
+        ("s3", client_error("InvalidArgument", 400, "Invalid version id specified"), Rejected, "no_such_object"),
+        ("s3", client_error("InvalidArgument", 400, "Invalid KMS key id"), SuspectFault, "refused"),
+        ("s3", client_error("404", 404), DependencyFault, "foreign_answer"),
+        ("s3", client_error("403", 403), DependencyFault, "foreign_answer"),
+        ("s3", client_error("", 404), DependencyFault, "foreign_answer"),
+        ("s3", client_error("502", 502), DependencyFault, "server_error"),
+        ("s3", client_error("KMS.ThrottlingException", 400), Throttled, "throttled"),
+        ("s3", client_error("KmsThrottled", 400), Throttled, "throttled"),
+        ("dynamodb", client_error("TransactionConflictException", 400), Throttled, "throttled"),
+        ("sqs", client_error("OverLimit", 403), Throttled, "throttled"),
         ("s3", client_error("MethodNotAllowed", 405), Rejected, "no_such_object"),
         ("s3", client_error("InvalidObjectState", 403), Rejected, "archived"),
         ("s3", client_error("AccessDenied", 403), SuspectFault, "access_denied"),
