@@ -44,7 +44,7 @@ MEANT_TO_EXIST = {
     "no-worker",
     "silent-worker",
     "review-queue",
-    *(f"breaker-{name}" for name in ("sqs", "s3", "sagemaker", "dynamodb")),
+    *(f"breaker-{name}" for name in ("sqs", "s3", "sagemaker", "dynamodb", "machine")),
     "endpoint-errors-main",
     "endpoint-latency-main",
 }

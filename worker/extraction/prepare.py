@@ -15,6 +15,7 @@ from worker.extraction import pdf, raster
 from worker.extraction.headers import count_frames, refuse_by_header, refuse_scans
 from worker.extraction.media import PDF, PILLOW_FORMATS, is_complete, sniff, without_metadata
 from worker.extraction.pages import ImageLimits, Page, Prepared
+from worker.resilience.machine import machine_fault
 
 PASSED_ON: Final = frozenset({"image/jpeg", "image/png"})
 """The types that every endpoint takes."""
@@ -25,7 +26,10 @@ _NO_SEGMENT: Final = re.compile(rb"\xff\xd8\xff[\xe0-\xef]..(?![A-Za-z]{3})", re
 
 
 def prepare(data: bytes, limits: ImageLimits) -> Prepared:
-    """Return the pages to send for the upload `data`. Raises `Rejected` if it cannot be sent."""
+    """Return the pages to send for the upload `data`. Raises `Rejected` if it cannot be sent.
+
+    An error of the machine, such as a lack of memory or descriptors, passes through: see `machine_fault`.
+    """
     if not data:
         raise Rejected("empty", "the object has no bytes")
     media_type = sniff(data)
@@ -43,6 +47,8 @@ def prepare(data: bytes, limits: ImageLimits) -> Prepared:
     except Rejected:
         raise
     except Exception as error:
+        if machine_fault(error):
+            raise
         raise _undecodable(error, data) from error
 
 
@@ -53,6 +59,8 @@ def refuse_undecodable(prepared: Prepared) -> None:
             with Image.open(io.BytesIO(page.data), formats=[PILLOW_FORMATS[page.media_type]]) as image:
                 image.load()
         except Exception as error:
+            if machine_fault(error):
+                raise
             raise _undecodable(error, page.data) from error
 
 

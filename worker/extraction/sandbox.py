@@ -42,7 +42,7 @@ class Sandbox:
     def prepare(self, data: bytes, limits: ImageLimits) -> Prepared:
         """Return the pages to send for the upload `data`. Raises `Rejected` if it cannot be sent.
 
-        Raises `Failed` if the process died for a reason that may be the machine's, for example too little memory.
+        Raises `Failed` if the process was killed, and `MemoryError` or `OSError` if the machine lacks a resource.
         """
         if sniff(data) != PDF and not APART_BYTES < decoding_bytes(data) <= limits.max_decoded_bytes:
             return prepare_here(data, limits)
@@ -85,6 +85,8 @@ def _read(answer: dict[str, list[str]] | dict[str, object]) -> Prepared:
     match answer:
         case {"rejected": [str(reason), str(detail)]}:
             raise Rejected(reason, detail)
+        case {"out_of_memory": _}:
+            raise MemoryError("the sandbox is out of memory")
         case {"pages": list(pages), "media_type": str(kind), "page_count": int(count), "whole": bool(whole)}:
             made = tuple(Page(base64.b64decode(text), *told) for text, *told in pages)
             return Prepared(pages=made, media_type=kind, page_count=count, whole=whole)
@@ -98,16 +100,23 @@ def _exit_with_parent(parent: int) -> None:
     os._exit(1)
 
 
-def _prepared(data: bytes, limits: ImageLimits) -> Prepared:
+def _prepared(data: bytes, limits: ImageLimits, *, memory_is_limited: bool) -> Prepared:
+    """Prepare the upload; if it exceeds our own memory limit, that is the fault of the upload."""
     try:
         return prepare_here(data, limits)
     except MemoryError as error:
-        raise _too_much() from error
+        if memory_is_limited:
+            raise _too_much() from error
+        raise
 
 
-def _limit(kind: int, most: int) -> None:
-    _, hard = resource.getrlimit(kind)
-    resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+def _limit(kind: int, most: int) -> bool:
+    """Set the soft limit to `most`; return False if the machine's own limit is lower and stays."""
+    soft, hard = resource.getrlimit(kind)
+    if soft != resource.RLIM_INFINITY and soft <= most:
+        return False
+    resource.setrlimit(kind, (most, hard))
+    return True
 
 
 def main() -> None:
@@ -116,10 +125,12 @@ def main() -> None:
     limits = ImageLimits(**json.loads(sys.argv[1]))
     data = sys.stdin.buffer.read()
     _limit(resource.RLIMIT_CORE, 0)
-    if sniff(data) == PDF:
-        _limit(resource.RLIMIT_DATA, PDF_BYTES + 2 * len(data))
+    limited = sniff(data) == PDF and _limit(resource.RLIMIT_DATA, PDF_BYTES + 2 * len(data))
     try:
-        made = _prepared(data, limits)
+        made = _prepared(data, limits, memory_is_limited=limited)
+    except MemoryError:
+        json.dump({"out_of_memory": True}, sys.stdout)
+        return
     except Rejected as error:
         json.dump({"rejected": [error.reason, error.detail]}, sys.stdout)
         return

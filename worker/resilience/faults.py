@@ -19,6 +19,7 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError
 
 from worker.errors import DependencyFault, Failed, ReceiptsError, Rejected, Throttled
+from worker.resilience.machine import machine_fault
 
 THROTTLES = frozenset(
     {
@@ -51,6 +52,8 @@ NO_SUCH_OBJECT = NO_SUCH_BUCKET | {"NoSuchKey", "NoSuchVersion", "404", "405", "
 """S3's codes for a missing object. 405: the version is a delete marker. InvalidArgument: the version id is malformed
 (docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, …/API/ErrorResponses.html)."""
 
+MACHINE = "machine"
+"""The dependency that stands for this process: its memory, descriptors and disk."""
 TRANSPORT = (
     HTTPClientError,
     BotoConnectionError,
@@ -75,12 +78,15 @@ class SuspectFault(DependencyFault):
 def classify(dependency: str, error: Exception) -> Exception:
     """Return the error of `worker.errors` that `error`, raised by a call of `dependency`, stands for.
 
-    `dependency` is "s3", "sqs", "dynamodb" or "sagemaker". An unknown exception is returned unchanged.
+    `dependency` is "s3", "sqs", "dynamodb", "sagemaker" or "machine". An unknown exception is returned unchanged.
     """
     if isinstance(error, ReceiptsError):
         return error
     if isinstance(error, ClientError):
         return _client_error(dependency, error)
+    if reason := machine_fault(error):
+        # One receipt can exhaust the machine, for example its memory; a call to AWS cannot.
+        return (SuspectFault if dependency == MACHINE else DependencyFault)(dependency, reason)
     if isinstance(error, TimeoutError):
         return _timeout(dependency, "")
     if isinstance(error, CREDENTIALS):

@@ -25,6 +25,7 @@ from worker.messages.queue import Queue, Received
 from worker.messages.settlement import SettlementPolicy, Settler
 from worker.resilience.breaker import Breaker, BreakerPolicy
 from worker.resilience.dependency import Dependency, RetryPolicy
+from worker.resilience.faults import MACHINE
 from worker.resilience.limiter import Limiter, LimitPolicy
 from worker.results.claims import ClaimPolicy, Claims
 from worker.results.conditional import Rows
@@ -40,7 +41,7 @@ from worker.runtime.protection import Agent, TaskProtection, agent_url
 from worker.settings import Settings
 from worker.telemetry import Telemetry
 
-DEPENDENCIES = ("sqs", "s3", "sagemaker", "dynamodb")
+DEPENDENCIES = ("sqs", "s3", "sagemaker", "dynamodb", MACHINE)
 FETCH_MIB_PER_S = 1.0
 """Slowest rate at which an upload of the largest size may arrive."""
 CLAIM_MARGIN_S = 15.0
@@ -60,7 +61,7 @@ class Clocks:
 
 
 class Dependencies:
-    """The four dependencies of a worker, each with its breaker."""
+    """The dependencies of a worker, each with its breaker: four services of AWS, and the machine itself."""
 
     def __init__(
         self,
@@ -139,6 +140,7 @@ def build(
         ),
         images=ImageLimits.of(settings),
         sandbox=sandbox or Sandbox(),
+        machine=dependencies[MACHINE],
         executor=executor,
         endpoint=endpoint,
         records=RecordMaker(

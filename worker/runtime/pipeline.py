@@ -24,6 +24,7 @@ from worker.extraction.sandbox import Sandbox
 from worker.messages.outcomes import Done, Outcome, Reject, Release, Retry
 from worker.receipts.document import Version, timestamp
 from worker.receipts.record import UNFINISHED, Record, Status
+from worker.resilience.dependency import Dependency
 from worker.results.answer import Answer
 from worker.results.claims import Claim, Claims
 from worker.results.duplicates import Duplicates
@@ -51,6 +52,8 @@ class Stages:
     claims: Claims
     images: ImageLimits
     sandbox: Sandbox
+    machine: Dependency
+    """This process: while it lacks memory or descriptors, decoding waits."""
     executor: Executor
     """Decodes and hashes pictures."""
     endpoint: Endpoint
@@ -166,7 +169,10 @@ class Pipeline:
 
     async def _prepare(self, job: Job, data: bytes) -> Prepared:
         began = time.perf_counter()
-        prepared = await self._in_executor(self._stages.sandbox.prepare, data, self._stages.images)
+        prepared = await self._stages.machine.call(
+            lambda: self._in_executor(self._stages.sandbox.prepare, data, self._stages.images),
+            work=job.upload.document,
+        )
         self._stage(job, "prepare", began)
         return prepared
 

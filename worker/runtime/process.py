@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import resource
 from collections.abc import Iterator
 
 import structlog
@@ -14,6 +15,10 @@ from worker.telemetry import configure_logging
 
 log = structlog.get_logger(__name__)
 
+DESCRIPTORS_PER_MESSAGE = 3
+"""A message in flight has at most one connection to S3, DynamoDB and SageMaker at a time, or pipes to the sandbox."""
+DESCRIPTORS_OF_A_WORKER = 48
+"""Standard streams, event loop, HTTP server, and connections to SQS, measured at about 30."""
 YOUNG_OBJECTS = 10_000
 """Net allocations after which the collector looks for cycles; Python's default is 700."""
 
@@ -24,6 +29,7 @@ def run(settings: Settings) -> int:
     Raises `SettingsError` if the settings cannot work.
     """
     settings.require("queue_url", "endpoint")
+    _raise_descriptor_limit(settings)
     configure_logging(level=settings.log_level, style=settings.log_format)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
@@ -51,6 +57,20 @@ def _tune_collector() -> None:
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, 20, 10)
     gc.enable()
+
+
+def _raise_descriptor_limit(settings: Settings) -> None:
+    """Raise the soft limit of file descriptors to the hard limit; refuse a `max_in_flight` that needs more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    needed = settings.max_in_flight * DESCRIPTORS_PER_MESSAGE + DESCRIPTORS_OF_A_WORKER
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        most = max(1, (hard - DESCRIPTORS_OF_A_WORKER) // DESCRIPTORS_PER_MESSAGE)
+        raise SettingsError(
+            f"RECEIPTS_MAX_IN_FLIGHT: {settings.max_in_flight} messages need about {needed} file descriptors, but "
+            f"the process may open {hard}. Raise that limit (ulimit -n, or nofile of the container), or set at most {most}."
+        )
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

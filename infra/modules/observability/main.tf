@@ -13,7 +13,7 @@ locals {
   ecs  = { ClusterName = var.cluster, ServiceName = var.ecs_service }
 
   # Dependencies with a breaker, by the worker's names.
-  dependencies = toset(["sqs", "s3", "sagemaker", "dynamodb"])
+  dependencies = toset(["sqs", "s3", "sagemaker", "dynamodb", "machine"])
 }
 
 resource "aws_sns_topic" "alarms" {
@@ -149,7 +149,7 @@ locals {
     },
     {
       for dependency in local.dependencies : "breaker-${dependency}" => {
-        cure      = "${dependency} is unavailable to the workers. They wait and keep their messages; nothing is lost. AWS Health and the service's metrics show the cause. Work continues by itself once the service is available again."
+        cure      = dependency == "machine" ? "The tasks lack memory, file descriptors or disk, so pictures wait; nothing is lost. The task's log has the reason. Give the tasks more memory or a higher nofile limit, or lower RECEIPTS_MAX_IN_FLIGHT." : "${dependency} is unavailable to the workers. They wait and keep their messages; nothing is lost. AWS Health and the service's metrics show the cause. Work continues by itself once the service is available again."
         metrics   = { open = { namespace = "Receipts", name = "BreakerOpen", stat = "Maximum", dimensions = merge(local.ours, { Dependency = dependency }) } }
         above     = 1
         minutes   = var.thresholds.breaker_open_min
