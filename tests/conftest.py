@@ -1,4 +1,4 @@
-"""What holds for every test of the project."""
+"""Configuration of every test of the project."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support import reaper
 
-# On top of the active profile, hypothesis's own for CI included: no test fails because a machine is busy.
+# Extends the active profile, also hypothesis's own for CI: no test fails because the machine is busy.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
@@ -18,7 +18,7 @@ settings.load_profile("unhurried")
 def pytest_configure(config: pytest.Config) -> None:
     """Start the process that ends what a run leaves behind, even if the run is killed."""
     if "PYTEST_XDIST_WORKER" in os.environ or reaper.MARK in os.environ:
-        return  # a part of a run, which inherits its mark
+        return  # this process is part of a run and inherits its mark
     mark = uuid.uuid4().hex
     watching = subprocess.Popen(
         [sys.executable, "-I", "-S", reaper.__file__, mark], stdin=subprocess.PIPE, start_new_session=True

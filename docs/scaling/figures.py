@@ -1,6 +1,6 @@
-"""Calculate every figure of docs/scaling.md: `make figures` writes them, `make figures ARGS=--check` compares.
+"""Calculate the figures of docs/scaling.md: `make figures` writes them, `make figures ARGS=--check` compares them.
 
-The numbers go to figures.json, the pictures beside it, and the tables into the documents between their markers.
+The numbers are written to figures.json, the pictures beside it, and the tables into the documents between markers.
 """
 
 import hashlib
@@ -31,17 +31,17 @@ DOCUMENTS = {
         *("zero", "endpoint", "protection", "calibration"),
     ),
 }
-"""The tables of each document."""
+"""The names of the tables in each document."""
 NUMBERS = HERE / "figures.json"
 CALIBRATION = HERE / "calibration.json"
-"""Measured by `make calibrate`; everything else here is simulated."""
+"""The measurements of `make calibrate`. Everything else here is simulated."""
 KEYS = ("name", "p50_s", "p95_s", "p99_s", "worst_s", "task_hours", "most_tasks", "changes", "throttles", "fleet_usd")
 
 Figures = dict[str, Any]
 Policies = dict[str, Callable[[], Autoscaler]]
 
 DRAINS = WorkerModel(protected=False)
-"""Tasks that drain when told to stop: with protection every policy keeps tasks that none of them wants."""
+"""Tasks that drain on a stop. With protection, every policy would keep tasks beyond its target."""
 
 SETTINGS = (
     # least tasks, most tasks, busy share, acceptable latency in seconds, minutes that a surplus lasts
@@ -66,11 +66,11 @@ SETTINGS = (
     (3, 20, 0.8, 10, 2),
     (4, 20, 0.8, 60, 5),
 )
-"""Ours, tuned from frugal to generous: what it can do with the task-hours that another policy uses."""
+"""Settings of our policy from frugal to generous, to compare it with other policies at equal task-hours."""
 
 
 def main() -> None:
-    """Write the figures, or with --check say what differs and end with 1."""
+    """Write the figures. With --check, name the files that are out of date and exit with 1."""
     check = "--check" in sys.argv[1:]
     with tempfile.TemporaryDirectory() as elsewhere:
         numbers = figures(draw_into=Path(elsewhere) if check else HERE)
@@ -88,7 +88,7 @@ def main() -> None:
 
 
 def figures(*, draw_into: Path) -> Figures:
-    """Work out everything; minutes on a slow machine."""
+    """Return all figures, and draw the pictures into `draw_into`. Takes minutes on a slow machine."""
     return {
         "profiles": {profile: profile_rows(profile, draw_into=draw_into) for profile in PROFILES},
         "pictures": {profile: digest(draw_into / f"{profile}.svg") for profile in PROFILES},
@@ -101,7 +101,7 @@ def figures(*, draw_into: Path) -> Figures:
 
 
 def profile_rows(profile: str, *, draw_into: Path | None = None, only: Sequence[str] = ()) -> list[Figures]:
-    """Put one profile under every policy, or under some."""
+    """Simulate one profile under every policy, or under those in `only`."""
     scenario = Scenario(worker=DRAINS)
     counts = counts_a_minute(profile)
     chosen = {name: make for name, make in _all(scenario).items() if not only or name in only}
@@ -117,12 +117,12 @@ def profile_rows(profile: str, *, draw_into: Path | None = None, only: Sequence[
 
 
 def digest(picture: Path) -> str:
-    """Tell one picture from another."""
+    """Return the SHA-256 of a picture."""
     return hashlib.sha256(picture.read_bytes()).hexdigest()
 
 
 def tuned_rows(profile: str) -> list[Figures]:
-    """Put one profile under our policy with each of the settings."""
+    """Simulate one profile under our policy with each of `SETTINGS`."""
     scenario = Scenario(worker=DRAINS)
     policies: Policies = {}
     for least, most, busy, latency_s, minutes in SETTINGS:
@@ -135,7 +135,7 @@ def tuned_rows(profile: str) -> list[Figures]:
 
 
 def zero_rows() -> list[Figures]:
-    """Compare going to zero with keeping one task, on the morning after a silent night."""
+    """Compare scaling to zero with keeping one task, on a morning after a night without uploads."""
     rows = []
     for label, least, awake in (
         ("to zero", 0, True),
@@ -148,11 +148,11 @@ def zero_rows() -> list[Figures]:
 
 
 def endpoint_rows() -> list[Figures]:
-    """Send three times the burst, which is more than the endpoint can do, to more tasks and to more instances."""
+    """Simulate three times the burst, which exceeds the endpoint's capacity, with more tasks and more instances."""
     counts = counts_a_minute("burst", uploads=120_000)
     rows = []
     for label, instances, most, capped in (
-        ("4 to 8 instances, up to 40 tasks, capacity not told", (4, 8), 40, False),
+        ("4 to 8 instances, up to 40 tasks, capacity unknown", (4, 8), 40, False),
         ("4 to 8 instances, up to 40 tasks", (4, 8), 40, True),
         ("8 instances from the start, up to 40 tasks", (8, 8), 40, True),
         ("16 instances from the start, up to 40 tasks", (16, 16), 40, True),
@@ -164,7 +164,7 @@ def endpoint_rows() -> list[Figures]:
 
 
 def protection_rows() -> list[Figures]:
-    """Compare tasks that are protected while they work with tasks that drain when told to stop."""
+    """Compare tasks that are protected while they work with tasks that drain on a stop."""
     rows = []
     for profile in ("constant", "daily", "monday"):
         for label, protected in (("protected", True), ("drains", False)):
@@ -174,7 +174,7 @@ def protection_rows() -> list[Figures]:
 
 
 def large_row() -> Figures:
-    """Simulate a hundredth of 100 million receipts a day, with an endpoint that may go down to one instance."""
+    """Simulate a hundredth of 100 million receipts a day, with an endpoint that may scale in to one instance."""
     scenario = Scenario(worker=DRAINS, endpoint=EndpointModel(min_instances=1, max_instances=4))
     counts = counts_a_minute("daily")
     ((outcome, run),) = _compare("large", scenario, counts, {OURS: _all(scenario)[OURS]})
@@ -212,12 +212,12 @@ def fill(document: str, numbers: Figures, names: Sequence[str]) -> str:
 
 
 def profile_table(rows: Sequence[Figures]) -> str:
-    """Write the policies of one profile."""
+    """Return the table of the policies for one profile."""
     return _table(rows)
 
 
 def equal_hours_table(numbers: Figures) -> str:
-    """For each other policy and profile: its 95 %, and our shortest within the task-hours that it used."""
+    """Return the table of each other policy's p95 per profile, and our best p95 within the same task-hours."""
     profiles = numbers["profiles"]
     lines = [f"| | {' | '.join(profiles)} |", "|---|" + "--:|" * len(profiles)]
     for name in (row["name"] for row in profiles["constant"] if row["name"] != OURS):
@@ -234,13 +234,13 @@ def equal_hours_table(numbers: Figures) -> str:
 
 
 def best_within(task_hours: float, rows: Iterable[Figures]) -> Figures | None:
-    """Give our setting with the shortest 95 % that uses no more task-hours (half a per cent is a tie)."""
+    """Return the row with the shortest p95 that uses at most `task_hours`, with 0.5 % tolerance."""
     within = [row for row in rows if row["task_hours"] <= 1.005 * task_hours]
     return min(within, key=lambda row: _number(row["p95_s"]), default=None)
 
 
 def large_table(row: Figures) -> str:
-    """Multiply a hundredth by a hundred."""
+    """Return the table for 100 million receipts a day: the simulated hundredth times a hundred."""
     lines = ["| | a day of 100 million |", "|---|--:|"]
     for label, text in (
         ("receipts a second, mean and peak", f"1,157 and {100 * row['peak_per_s']:,.0f}"),
@@ -259,7 +259,7 @@ def large_table(row: Figures) -> str:
 
 
 def calibration_table(measured: Figures) -> str:
-    """Write the real worker beside its simulation."""
+    """Return the table of the real worker and its simulation."""
     lines = [
         "| workers | receipts | drained in s | simulated | off | p95 s | simulated | in flight each | CPU of a core |"
     ]

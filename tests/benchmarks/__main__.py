@@ -17,7 +17,7 @@ from rich.table import Table
 
 from tests.benchmarks import document
 from tests.benchmarks.bench import Bench, Result
-from tests.benchmarks.processes import PRECEDENCE, BenchError, NotHere
+from tests.benchmarks.processes import PRECEDENCE, BenchError, NotAvailable
 
 FIGURES = ("start", "idle", "preparation", "memory", "growth", "latency", "cpu", "efficiency", "peers", "container")
 OUTPUT = Path("build/bench.json")
@@ -26,7 +26,7 @@ DOCUMENT = Path("docs/performance.md")
 
 
 def main() -> int:
-    """Measure what is asked for; return 1 where a goal is missed and that was asked for, 2 where nothing came of it."""
+    """Measure the chosen figures. Return 2 if one failed, 1 if a goal is missed with --strict, else 0."""
     options = _options()
     PRECEDENCE.taken = True
     SCRATCH.mkdir(parents=True, exist_ok=True)
@@ -49,8 +49,8 @@ def main() -> int:
         for name in options.figures or FIGURES:
             try:
                 result = importlib.import_module(f"tests.benchmarks.figures.{name}").measure(bench)
-            except NotHere as why:
-                progress.console.print(f"{name} left out: {why}", style="yellow", highlight=False)
+            except NotAvailable as why:
+                progress.console.print(f"{name} skipped: {why}", style="yellow", highlight=False)
                 _keep(Result(), bench, left_out={name: str(why)})
                 failed |= name in options.figures
                 continue
@@ -68,7 +68,7 @@ def main() -> int:
         try:
             document.write(json.loads(OUTPUT.read_text()), DOCUMENT)
         except ValueError as error:
-            sys.stderr.write(f"{DOCUMENT} stays as it is: {error}\n")
+            sys.stderr.write(f"{DOCUMENT} was not changed: {error}\n")
             failed = True
     if failed:
         return 2
@@ -77,22 +77,24 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("figures", nargs="*", metavar="figure", help=f"which to measure: {', '.join(FIGURES)} (all)")
-    parser.add_argument("--runs", type=int, help="runs of each (5)")
-    parser.add_argument("--quick", action="store_true", help="two short runs of each, and fewer cases")
-    parser.add_argument("--strict", action="store_true", help="end with 1 where a goal is missed")
+    parser.add_argument(
+        "figures", nargs="*", metavar="figure", help=f"figures to measure: {', '.join(FIGURES)} (default: all)"
+    )
+    parser.add_argument("--runs", type=int, help="runs of each figure (default: 5)")
+    parser.add_argument("--quick", action="store_true", help="two short runs of each figure, and fewer cases")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if a goal is missed")
     parser.add_argument("--json", action="store_true", help=f"print {OUTPUT} instead of a table")
-    parser.add_argument("--document", action="store_true", help=f"write the figures into {DOCUMENT} too")
+    parser.add_argument("--document", action="store_true", help=f"also write the figures into {DOCUMENT}")
     options = parser.parse_args()
     if unknown := set(options.figures) - set(FIGURES):
-        parser.error(f"no such figure: {', '.join(sorted(unknown))}; there are {', '.join(FIGURES)}")
+        parser.error(f"unknown figure: {', '.join(sorted(unknown))}; choose from {', '.join(FIGURES)}")
     if options.runs is not None and options.runs < 1:
         parser.error(f"--runs must be at least 1, not {options.runs}")
     return options
 
 
 def _keep(result: Result, bench: Bench, *, left_out: dict[str, str | None]) -> None:
-    """Write the figures beside those that stand there from before; `left_out` says why some are not among them."""
+    """Merge the figures into the output file. `left_out` has the reason for each skipped figure."""
     kept: dict[str, Any] = json.loads(OUTPUT.read_text()) if OUTPUT.exists() else {}
     spreads = kept.get("spread", {}) | result.spreads
     measured = kept.get("measured", {})
@@ -102,7 +104,7 @@ def _keep(result: Result, bench: Bench, *, left_out: dict[str, str | None]) -> N
     kept |= {"left_out": reasons} | result.medians | {"machine": _machine(), "measured": measured, "spread": spreads}
     whole = OUTPUT.with_suffix(".new")
     whole.write_text(json.dumps(kept, indent=2) + "\n")
-    whole.replace(OUTPUT)  # a bench that is stopped leaves no half of it
+    whole.replace(OUTPUT)  # an interrupted bench does not leave half a file
 
 
 def _machine() -> dict[str, Any]:
@@ -124,7 +126,7 @@ def _lines(path: str) -> list[str]:
 
 def _table(result: Result) -> Table:
     table = Table(title="The worker's figures", caption=f"medians; written to {OUTPUT}")
-    table.add_column("what", overflow="fold")
+    table.add_column("figure", overflow="fold")
     for name in ("median", "lowest", "highest", "runs", "goal"):
         table.add_column(name, justify="right")
     for row in result.rows:
@@ -136,7 +138,7 @@ def _table(result: Result) -> Table:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # what was started ends with the bench
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # ends the child processes too
     try:
         sys.exit(main())
     except KeyboardInterrupt:

@@ -1,10 +1,10 @@
-"""The calls of a receipt and nothing around them: what the worker is held against.
+"""The bare AWS calls of a receipt, as the baseline of the worker.
 
     python -m tests.benchmarks.bare --client aioboto3 --loop uvloop --calls four --slots 32
 
-Some loops receive ten messages each, work on them at once and delete them in one call. `four` are the calls that
-nothing can do without: the batched receive and delete, get_object, invoke_endpoint and one put_item. `same` makes the
-worker's other calls too: the claim, the kept answer and the look for duplicates. `AWS_ENDPOINT_URL` says where.
+Each loop receives ten messages, processes them concurrently and deletes them in one call. `four` makes only the
+indispensable calls: the batched receive and delete, get_object, invoke_endpoint and one put_item. `same` also makes the
+worker's other calls: the claim, the stored answer and the query for duplicates. `AWS_ENDPOINT_URL` is the server.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def key_of(message: dict[str, Any]) -> str:
 
 
 async def with_aioboto3(slots: int, *, same: bool) -> None:
-    """Make the calls as anybody would: with aioboto3 as it comes."""
+    """Make the calls with unmodified aioboto3."""
     session = aioboto3.Session()
     config = AioConfig(max_pool_connections=max(10, slots))
     async with AsyncExitStack() as stack:
@@ -54,7 +54,7 @@ async def with_aioboto3(slots: int, *, same: bool) -> None:
 
 
 async def with_signed_requests(slots: int, *, same: bool) -> None:
-    """Make the calls with requests that are signed by hand, over one session of aiohttp."""
+    """Make the calls as hand-signed requests over one aiohttp session."""
     address = os.environ["AWS_ENDPOINT_URL"]
     host = address.removeprefix("http://")
     signers = {name: Signer(name, host) for name in ("sqs", "s3", "sagemaker", "dynamodb")}
@@ -96,7 +96,7 @@ async def with_signed_requests(slots: int, *, same: bool) -> None:
 async def loops(
     slots: int, *, receive: Call, delete: Call, handle: Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
 ) -> None:
-    """Receive, work and delete for ever, with `slots` messages in hand at most."""
+    """Receive, process and delete until cancelled, with at most `slots` messages in flight."""
     count = math.ceil(slots / BATCH)
 
     async def loop(most: int) -> None:
@@ -113,7 +113,7 @@ async def loops(
 
 
 class Signer:
-    """Signature version 4 for one service, with its key of the day kept
+    """A signer for one service, Signature Version 4, that caches the signing key of the day
     (docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html)."""
 
     def __init__(self, service: str, host: str) -> None:
@@ -125,7 +125,7 @@ class Signer:
         self._key = b""
 
     def headers(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> dict[str, str]:
-        """Return `headers` with those that sign the request."""
+        """Return `headers` plus those that sign the request."""
         now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         digest = hashlib.sha256(body).hexdigest() if body else EMPTY
         signed = {**headers, "host": self._host, "x-amz-date": now}
@@ -153,7 +153,7 @@ class Signer:
 
 
 def main() -> None:
-    """Work until killed."""
+    """Process messages until killed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--client", choices=("aioboto3", "signed"), required=True)
     parser.add_argument("--loop", choices=("asyncio", "uvloop"), default="uvloop")

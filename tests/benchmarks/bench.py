@@ -1,4 +1,4 @@
-"""What every figure is given, and what it gives back."""
+"""The input and the result of every figure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,17 +12,17 @@ from tests.benchmarks.spread import Goal, Spread
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """How to measure."""
+    """The options of a measurement."""
 
     runs: int
     quick: bool
-    """Whether shorter runs and fewer cases will do."""
+    """Whether to use shorter runs and fewer cases."""
     scratch: Path
     tell: Callable[[str], None]
-    """Takes what is being measured, for somebody who watches."""
+    """Called with a description of the current measurement, for the progress display."""
 
     def of(self, usual: int, quick: int) -> int:
-        """Return how much to do."""
+        """Return `quick` for a quick bench, else `usual`."""
         return quick if self.quick else usual
 
 
@@ -38,11 +38,11 @@ class Row:
 
     @property
     def met(self) -> bool | None:
-        """Whether the goal is reached, None where there is none."""
+        """Whether the goal is met, or None without a goal."""
         return self.goal.met(round(self.seen.median, self.digits)) if self.goal else None
 
     def described(self) -> dict[str, Any]:
-        """Return it for JSON: all that a reader needs to show it."""
+        """Return the row for JSON."""
         told: dict[str, Any] = dict(self.seen.rounded(self.digits))
         if self.what:
             told |= {"what": self.what, "unit": self.unit}
@@ -53,18 +53,18 @@ class Row:
 
 @dataclass
 class Result:
-    """What came out of one figure."""
+    """The measurements of one figure."""
 
     medians: dict[str, Any] = field(default_factory=dict)
     spreads: dict[str, Any] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
-    """What is better read as a table of its own."""
+    """Additional tables to print."""
 
     def add(
         self, *path: str, of: Sequence[float], what: str = "", unit: str = "", digits: int = 2, goal: Goal | None = None
     ) -> Spread:
-        """Keep the runs of one figure: in the JSON under `path`, in the table as `what`; return their spread."""
+        """Add the runs of one figure: to the JSON under `path`, to the table as `what`. Return their spread."""
         row = Row(what, Spread.of(of), unit, digits, goal)
         _put(self.medians, path, round(row.seen.median, digits))
         _put(self.spreads, path, row.described())
@@ -73,7 +73,7 @@ class Result:
         return row.seen
 
     def join(self, other: "Result") -> None:
-        """Take over another figure's."""
+        """Add the measurements of another figure."""
         self.medians |= other.medians
         self.spreads |= other.spreads
         self.rows += other.rows

@@ -1,11 +1,11 @@
-"""The simulator's worker model against the real worker: the same uploads, the same service times, both timed.
+"""Compare the simulator's worker model with the real worker, on the same uploads and service times.
 
-The embedded stack runs with an endpoint that takes a given time for each invocation, drawn from the simulator's own
-pool. A few receipts one after the other say what a receipt costs beside the invocation; then a queue's worth is
-uploaded, and the time until the last record is stored is compared with what the simulator says for those very uploads.
-The CPU that the worker processes used while all their slots were busy is measured on the way.
+The embedded stack runs with an endpoint whose service times are drawn from the simulator's own pool. First, a few
+receipts, one after the other, show the time that a receipt takes besides its invocation. Then many receipts are
+uploaded, and the time until the last record is stored is compared with the simulation of the same uploads. The CPU use
+of the worker processes is measured while all their slots are busy.
 
-    make calibrate                        a minute or two; writes docs/scaling/calibration.json
+    make calibrate                        one or two minutes; writes docs/scaling/calibration.json
     python tests/benchmarks/calibration.py --uploads 200 --invoke-s 2 --keep
 """
 
@@ -41,13 +41,13 @@ SLOTS = 32
 LONE = 8
 LOOK_S = 0.25
 TOLERANCE = 0.1
-"""Of the drain time: what is further apart is not written, and the command ends with 1."""
+"""Allowed relative difference of the drain times. Above it, nothing is written and the command ends with 1."""
 ANSWER = {"receipt": {"merchant": {"name": "Corner Shop"}, "total": "12.34", "currency": "EUR"}, "confidence": {}}
 
 
 @dataclass
 class Invocation:
-    """When one call came and was answered, seconds since the epoch."""
+    """Times of one call's arrival and answer, in seconds since the epoch."""
 
     came: float
     answered: float = 0.0
@@ -55,14 +55,14 @@ class Invocation:
 
 @dataclass
 class Model:
-    """A container whose invocations take the times of `service_s`, any number at once."""
+    """A container whose invocations take the times of `service_s`, with unlimited concurrency."""
 
     service_s: Iterator[float]
     running: int = 0
     invocations: list[Invocation] = field(default_factory=list)
 
     async def invoke(self, request: web.Request) -> web.Response:
-        """Answer one call after its time."""
+        """Answer one call after its service time."""
         await request.read()
         call = Invocation(time.time())
         self.invocations.append(call)
@@ -74,7 +74,7 @@ class Model:
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[str]:
-        """Listen on loopback; yield the address."""
+        """Serve on loopback; yield the address."""
         app = web.Application(client_max_size=0)
         app.router.add_post("/invocations", self.invoke)
         runner = web.AppRunner(app, access_log=None)
@@ -89,15 +89,15 @@ class Model:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One run, beside its simulation. Times in seconds."""
+    """One run and its simulation. Times are in seconds."""
 
     workers: int
     uploads: int
     invoke_s: float
     before_s: float
-    """From receive to invocation, while receipts came one by one."""
+    """Median time from receive to invocation, for single receipts."""
     after_s: float
-    """From answer to record, the same."""
+    """Median time from answer to record, for single receipts."""
     drain_s: float
     simulated_drain_s: float
     p50_s: float
@@ -105,14 +105,14 @@ class Measured:
     p95_s: float
     simulated_p95_s: float
     in_flight: float
-    """Mean invocations under way while CPU was measured."""
+    """Mean number of running invocations while CPU was measured."""
     cpu_share: float
-    """CPU seconds a second of one worker process in that time: 1 is a whole core."""
+    """CPU use of one worker process in that time, as a share of one core."""
     cpu_ms_per_receipt: float
 
 
 async def main() -> None:
-    """Measure with one worker and with two, print, and write the result."""
+    """Measure with one worker and with two; print and write the results."""
     options = arguments()
     runs = [await measure(workers, options) for workers in (1, 2)]
     for run in runs:
@@ -124,7 +124,9 @@ async def main() -> None:
             f"{run.cpu_ms_per_receipt:.1f} ms a receipt\n"
         )
     if any(abs(run.simulated_drain_s / run.drain_s - 1) > TOLERANCE for run in runs):
-        raise SystemExit(f"More than {TOLERANCE:.0%} apart: the machine was busy, or the simulator is wrong.")
+        raise SystemExit(
+            f"More than {TOLERANCE:.0%} apart: the machine was busy, or the simulator is wrong. Try a quiet machine."
+        )
     if not options.keep:
         machine = f"{os.cpu_count()} cores shared, Python {platform.python_version()}, Linux on {platform.machine()}"
         RESULT.write_text(json.dumps({"machine": machine, "runs": [asdict(run) for run in runs]}, indent=1) + "\n")
@@ -137,15 +139,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=40.0, help="uploads a second")
     parser.add_argument("--invoke-s", type=float, default=3.5)
     parser.add_argument("--kilobytes", type=int, default=200, help="size of a picture")
-    parser.add_argument(
-        "--fixed", action="store_true", help="invoke as many at a time as there are slots from the start"
-    )
-    parser.add_argument("--keep", action="store_true", help="print only, write nothing")
+    parser.add_argument("--fixed", action="store_true", help="fix the limit of invocations at the number of slots")
+    parser.add_argument("--keep", action="store_true", help="print the results, but do not write them")
     return parser.parse_args()
 
 
 async def measure(workers: int, options: argparse.Namespace) -> Measured:
-    """Run the stack once, and the simulator on what happened."""
+    """Run the stack once, then simulate the same uploads."""
     endpoint = EndpointModel(invoke_s=options.invoke_s, concurrency=10_000, min_instances=1, max_instances=1)
     model = Model(itertools.repeat(options.invoke_s))
     pictures = different_pictures(options.kilobytes)
@@ -195,7 +195,7 @@ async def measure(workers: int, options: argparse.Namespace) -> Measured:
 
 
 async def one_by_one(stack: Stack, model: Model, pictures: Iterator[bytes]) -> tuple[float, float]:
-    """Read a few receipts that never meet; return the median seconds before and after their invocations."""
+    """Process a few receipts one at a time; return the median seconds before and after their invocations."""
     before, after = [], []
     for number in range(LONE):
         key = f"lone/{number}.jpg"
@@ -212,7 +212,7 @@ async def one_by_one(stack: Stack, model: Model, pictures: Iterator[bytes]) -> t
 
 
 async def upload(stack: Stack, pictures: Iterator[bytes], count: int, *, rate: float) -> dict[str, float]:
-    """Put `count` pictures at `rate` a second; return by document when each was there."""
+    """Upload `count` pictures at `rate` per second; return the upload times by document."""
     put: dict[str, float] = {}
     began = time.time()
 
@@ -227,7 +227,7 @@ async def upload(stack: Stack, pictures: Iterator[bytes], count: int, *, rate: f
 
 
 async def results(stack: Stack, put: dict[str, float]) -> dict[str, float]:
-    """Wait for all records; return by document when each was stored."""
+    """Wait for all records; return the times at which they were stored, by document."""
     stored: dict[str, float] = {}
     while len(stored) < len(put):
         alive(stack)
@@ -243,7 +243,7 @@ async def results(stack: Stack, put: dict[str, float]) -> dict[str, float]:
 
 
 class CpuWatch:
-    """Samples the CPU time of processes beside the invocations under way."""
+    """A sampler of the CPU time of processes and of the number of running invocations."""
 
     def __init__(self, pids: list[int], model: Model) -> None:
         self._pids = pids
@@ -257,11 +257,11 @@ class CpuWatch:
             await asyncio.sleep(LOOK_S)
 
     def used(self) -> float:
-        """Return CPU seconds from the first sample to the last."""
+        """Return the CPU seconds from the first sample to the last."""
         return self._samples[-1][1] - self._samples[0][1]
 
     def busy(self, *, least: float) -> tuple[float, float]:
-        """Return CPU seconds a second and mean invocations, from the first to the last sample with `least` of them."""
+        """Return CPU use and mean invocations between the first and last sample with at least `least` invocations."""
         full = [number for number, sample in enumerate(self._samples) if sample[2] >= least]
         window = self._samples[full[0] : full[-1] + 1]
         share = (window[-1][1] - window[0][1]) / (window[-1][0] - window[0][0])
@@ -269,13 +269,13 @@ class CpuWatch:
 
 
 def cpu_s(pid: int) -> float:
-    """Return the CPU seconds that a process has used, from Linux's /proc."""
+    """Return the CPU seconds of a process, from Linux's /proc."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def different_pictures(kilobytes: int) -> Iterator[bytes]:
-    """Give JPEGs of about a size that pass through as they are, each different from all others."""
+    """Yield different JPEGs of about `kilobytes` KB that the worker sends unchanged."""
     noise = random.Random(1)
     side = 640
     grain = Image.frombytes("L", (side, side), noise.randbytes(side * side))
@@ -297,18 +297,18 @@ async def put_object(stack: Stack, key: str, body: bytes) -> None:
 
 
 def alive(stack: Stack) -> None:
-    """End the benchmark where a part of the stack has ended."""
+    """Raise SystemExit if a process of the stack has ended."""
     if not stack.deaths.empty():
         raise SystemExit(str(stack.deaths.get_nowait()))
 
 
 def document(stack: Stack, key: str) -> str:
-    """Return the name of a key's row."""
+    """Return the document of a key."""
     return f"{stack.resources.bucket}/{key}"
 
 
 def seconds(moment: str) -> float:
-    """Return seconds since the epoch."""
+    """Return an ISO 8601 time as seconds since the epoch."""
     return dt.datetime.fromisoformat(moment).timestamp()
 
 

@@ -1,4 +1,4 @@
-"""Who is measured: the worker, the bare calls, and other consumers of SQS. Each is a command and its environment."""
+"""The measured programs: the worker, the bare calls and other SQS consumers. Each is a command and its environment."""
 
 import subprocess
 import sys
@@ -13,22 +13,22 @@ from tests.benchmarks.serving import Figures, LoadServer
 
 ROOT = Path(__file__).parents[2]
 SETTLE_S = 0.5
-"""Time that a process gets after its first receive to come to rest."""
+"""Time between the first receive of a process and the measurement, so that its start does not count."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """A program that takes messages from the queue; `{slots}` in its command is how many at a time."""
+    """A program that takes messages from the queue. `{slots}` in its command is the number of messages at a time."""
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     send: tuple[str, ...] = ()
-    """The command that puts `{count}` messages of its own format onto the queue; empty takes S3 events."""
+    """The command that puts `{count}` messages in its own format on the queue. Empty: it takes S3 events."""
     directory: Path = ROOT
 
     def start(self, server: LoadServer, scratch: Path, *, slots: int, **more: str) -> AbstractContextManager[Process]:
-        """Run it against `server`."""
+        """Run the program against `server`."""
         return running(
             [part.format(slots=slots) for part in self.command],
             environment=self.variables(server, slots=slots) | more,
@@ -37,7 +37,7 @@ class Contender:
         )
 
     def enqueue(self, server: LoadServer, count: int) -> Figures:
-        """Put `count` messages onto the queue, in the form that it understands."""
+        """Put `count` messages on the queue, in the format that the program expects."""
         if not self.send:
             return server.change(add=count)
         command = [part.format(count=count) for part in self.send]
@@ -51,7 +51,7 @@ class Contender:
         return server.until(lambda figures: figures["visible"] >= count, what=f"{count} messages of {self.name}")
 
     def variables(self, server: LoadServer, *, slots: int) -> dict[str, str]:
-        """Return the environment that it runs in."""
+        """Return the environment of the program."""
         return (
             server.environment()
             | {"QUEUE_URL": server.queue_url, "PYTHONPATH": str(ROOT), "SLOTS": str(slots)}
@@ -60,15 +60,15 @@ class Contender:
 
 
 def ahead(slots: int) -> int:
-    """Return how many messages a worker holds beside those that it invokes for.
+    """Return the number of messages that a worker holds beyond its running invocations.
 
-    So the next one is fetched and ready when a slot is free, and the last one is stored while the slot has another.
+    With these, the next picture is ready when a slot becomes free, and a result is stored while the slot is busy again.
     """
     return max(8, slots // 4)
 
 
 def worker(**settings: Any) -> Contender:
-    """Return the worker with settings of its own."""
+    """Return the worker with `settings`."""
     variables = {f"RECEIPTS_{name.upper()}": str(value) for name, value in settings.items()}
     return Contender(
         name="worker",
@@ -87,6 +87,6 @@ def worker(**settings: Any) -> Contender:
 
 
 def bare(name: str, *, client: str, calls: str, loop: str = "uvloop") -> Contender:
-    """Return a program that makes the calls of a receipt and nothing else."""
+    """Return a program that makes only the calls of a receipt."""
     options = ("--client", client, "--calls", calls, "--loop", loop, "--slots", "{slots}")
     return Contender(name=name, command=(sys.executable, "-m", "tests.benchmarks.bare", *options))

@@ -1,4 +1,4 @@
-"""The figures of build/bench.json as tables of docs/performance.md, each between two comments that name it."""
+"""Write the figures of build/bench.json into docs/performance.md, as tables between comments that name them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -8,9 +8,9 @@ Tree = Mapping[str, Any]
 
 
 def write(bench: Tree, path: Path) -> None:
-    """Put the tables of `bench` into the document at `path`; raise `ValueError` where one or its place is missing."""
+    """Write the tables of `bench` into the document at `path`. Raise ValueError if figures or markers are missing."""
     if missing := {"start_s", "efficiency", "peers"} - bench.get("spread", {}).keys():
-        raise ValueError(f"there are no figures of {', '.join(sorted(missing))} yet: measure them too")
+        raise ValueError(f"figures are missing: {', '.join(sorted(missing))}; measure them first")
     text = path.read_text()
     for name, table in {
         "machine": [_machine(bench)],

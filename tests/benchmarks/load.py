@@ -1,4 +1,4 @@
-"""What the load server serves, and what it counts. All times are of the system's monotonic clock."""
+"""The state of the load server: its options and its counts. All times are of the system's monotonic clock."""
 
 import json
 import random
@@ -12,30 +12,30 @@ from tests.benchmarks.load_queue import Queue
 
 @dataclass
 class Load:
-    """What is served, and what was counted."""
+    """The options of a load server and its counts so far."""
 
     messages: int = 0
-    """S3 events that are on the queue from the start."""
+    """Number of S3 events that are on the queue from the start."""
     endless: bool = False
     """Whether the queue never runs empty."""
     paused: bool = False
     """Whether the queue seems empty."""
     visibility_s: float = 120.0
-    """Visibility of a message whose receive names none."""
+    """Visibility timeout of a receive that does not name one."""
     service_s: float = 0.0
     sigma: float = 0.0
-    """Spread of a lognormal service time with `service_s` as its mean; 0 is constant."""
+    """Sigma of lognormal service times with the mean `service_s`. 0: constant."""
     slow_every: int = 0
-    """Every so many messages one takes `slow_s` instead; 0 is none."""
+    """Every n-th message takes `slow_s` instead. 0: none."""
     slow_s: float = 0.0
     nonsense_every: int = 0
-    """Every so many messages the first answer of one is none that can be read; 0 is none."""
+    """For every n-th message, the first answer is unreadable. 0: none."""
     hold: bool = False
     """Whether answers wait until this is false again."""
     seed: int = 1
     calls: Counter[str] = field(default_factory=Counter)
     running: dict[object, tuple[float, float]] = field(default_factory=dict)
-    """Invocations under way: when each began and how long it takes."""
+    """Start and duration of each running invocation."""
     most_running: int = 0
     served_s: float = 0.0
     """Service time of the invocations that have ended."""
@@ -56,7 +56,7 @@ class Load:
         self.add(self.messages)
 
     def add(self, count: int) -> None:
-        """Put S3 events onto the queue."""
+        """Put `count` S3 events on the queue."""
         now = time.monotonic()
         for _ in range(count):
             number = len(self.visible_at) + 1
@@ -64,7 +64,7 @@ class Load:
             self.queue.send(_event(number))
 
     def next_service_s(self, number: int) -> float:
-        """Return the time that the next invocation takes."""
+        """Return the service time of the next invocation."""
         if self.slow_every and number % self.slow_every == 0:
             return self.slow_s
         if not self.sigma:
@@ -72,7 +72,7 @@ class Load:
         return self.service_s * self._random.lognormvariate(-(self.sigma**2) / 2, self.sigma)
 
     def figures(self) -> dict[str, Any]:
-        """Return what was counted; the latencies are those since the last time."""
+        """Return the counts. The latencies are those since the last call."""
         now = time.monotonic()
         before, self.before_s = self.before_s, []
         after, self.after_s = self.after_s, []
@@ -84,7 +84,7 @@ class Load:
             "in_flight": self.queue.in_flight,
             "running": len(self.running),
             "most_running": self.most_running,
-            # An answer that is late by this server's fault counts as no service.
+            # A delay of this server does not count as service time.
             "served_s": self.served_s + sum(min(now - began, lasts) for began, lasts in self.running.values()),
             "first_receive": self.first_receive,
             "stored": len(self.stored),

@@ -1,4 +1,4 @@
-"""As much of HTTP/1.1 as AWS's clients speak to the load server."""
+"""The subset of HTTP/1.1 that AWS clients use with the load server."""
 
 import asyncio
 import json
@@ -6,19 +6,19 @@ from typing import Any, Protocol, cast
 
 
 class Service(Protocol):
-    """Who answers requests."""
+    """A handler of requests."""
 
     def serve(self, connection: "Connection", head: bytes, body: bytes) -> None:
         """Answer one request, at once or later."""
         ...
 
     def forget(self, connection: "Connection") -> None:
-        """Take note that a connection has gone."""
+        """Forget a closed connection."""
         ...
 
 
 class Connection(asyncio.Protocol):
-    """One HTTP/1.1 connection; requests come one after the other."""
+    """One HTTP/1.1 connection, with one request at a time."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -26,7 +26,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's own is no subclass
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's class does not derive from it
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._service.forget(self)
@@ -52,7 +52,7 @@ class Connection(asyncio.Protocol):
         self.reply(json.dumps(content).encode())
 
     def reply(self, body: bytes, kind: bytes = b"application/x-amz-json-1.0", status: bytes = b"200 OK") -> None:
-        """Answer with `body`; `kind` is its content type, and may have further headers behind it."""
+        """Answer with `body`. `kind` is the content type, which further header lines may follow."""
         if self._transport.is_closing():
             return
         head = b"HTTP/1.1 %b\r\nx-amzn-RequestId: r\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n"

@@ -1,4 +1,4 @@
-"""An SQS queue in memory, with its visibility: as little as tells whether a consumer loses or strands messages."""
+"""A minimal SQS queue in memory, with visibility, to detect consumers that lose or strand messages."""
 
 import heapq
 import itertools
@@ -17,29 +17,29 @@ class Message:
     sent_at: float
     receives: int = 0
     hidden_until: float = math.inf
-    """When it becomes visible by itself; infinite while it is visible, and once it is deleted."""
+    """Time at which the message becomes visible by itself; infinite while it is visible or deleted."""
 
     @property
     def handle(self) -> str:
-        """The receipt handle of its newest receive."""
+        """The receipt handle of the latest receive."""
         return f"{self.number}-{self.receives}"
 
 
 class Queue:
-    """Messages that are visible, in flight or delayed. Times are seconds of `clock`."""
+    """A queue of visible, delayed and in-flight messages. Times are seconds of `clock`."""
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._visible: deque[Message] = deque()
         self._in_flight: dict[str, Message] = {}
         self._hidden: list[tuple[float, int, Message]] = []
-        """By when they become visible; of one message the entry counts that has its `hidden_until`."""
+        """A heap by the time of becoming visible. Of one message, only the entry equal to its `hidden_until` counts."""
         self._order = itertools.count()
         self._numbers = itertools.count(1)
         self.deleted = 0
 
     def send(self, body: str, *, delay_s: float = 0) -> Message:
-        """Put a message onto the queue, visible after `delay_s` seconds."""
+        """Put a message on the queue that becomes visible after `delay_s` seconds."""
         message = Message(next(self._numbers), body, self._clock() + delay_s)
         if delay_s > 0:
             self._hide(message, delay_s)
@@ -48,7 +48,7 @@ class Queue:
         return message
 
     def receive(self, most: int, *, visibility_s: float) -> list[Message]:
-        """Return up to `most` messages, which nobody else gets for `visibility_s` seconds."""
+        """Return up to `most` messages, which stay invisible for `visibility_s` seconds."""
         self._reappear()
         messages = [self._visible.popleft() for _ in range(min(most, len(self._visible)))]
         for message in messages:
@@ -58,32 +58,32 @@ class Queue:
         return messages
 
     def delete(self, handle: str) -> None:
-        """Delete by the newest handle; an older one does nothing, and SQS says nothing about it."""
+        """Delete by the latest handle. An older handle does nothing and is not an error, as with SQS."""
         self._reappear()
         if message := self._in_flight.pop(handle, None):
             message.hidden_until = math.inf
             self.deleted += 1
 
     def change_visibility(self, handle: str, visibility_s: float) -> None:
-        """Let a message in flight become visible after `visibility_s` seconds; an old handle does nothing."""
+        """Make a message in flight visible after `visibility_s` seconds. An old handle does nothing."""
         self._reappear()
         if message := self._in_flight.get(handle):
             self._hide(message, visibility_s)
             self._reappear()
 
     def next_at(self) -> float | None:
-        """Return when the next message may become visible by itself."""
+        """Return the time at which the next message may become visible by itself."""
         return self._hidden[0][0] if self._hidden else None
 
     @property
     def visible(self) -> int:
-        """Messages that a receive would get now."""
+        """Number of messages that can be received now."""
         self._reappear()
         return len(self._visible)
 
     @property
     def in_flight(self) -> int:
-        """Messages that somebody has received and nobody has settled."""
+        """Number of messages that were received and not settled."""
         self._reappear()
         return len(self._in_flight)
 
@@ -92,7 +92,7 @@ class Queue:
         heapq.heappush(self._hidden, (message.hidden_until, next(self._order), message))
 
     def _reappear(self) -> None:
-        """Make visible what has been hidden for long enough."""
+        """Make messages visible whose time has come."""
         now = self._clock()
         while self._hidden and self._hidden[0][0] <= now:
             at, _, message = heapq.heappop(self._hidden)

@@ -1,14 +1,14 @@
-"""A load server of constant, tiny cost that stands for SQS, S3, DynamoDB and SageMaker: as little code as serves.
+"""A minimal load server that replaces SQS, S3, DynamoDB and SageMaker at a small, constant cost.
 
     python -m tests.benchmarks.load_server '{"messages": 1000, "service_s": 0.5}'
 
-prints its address, then a line of figures for each line of its standard input, and ends with it. A line is a JSON
-object of what to change: fields of `Load`, `add` (messages to put onto the queue) or `pace` (how many a second, and how
-many). The queue has SQS's visibility; the table has no memory, so every claim is granted and every write succeeds.
-Signatures are not looked at.
+prints its address, then a line of figures for each line of its standard input, and ends with its standard input. An
+input line is a JSON object of changes: fields of `Load`, `add` (messages to put on the queue) or `pace` (messages per
+second, and their number). The queue has visibility as SQS has. The table stores nothing, so every claim is granted and
+every write succeeds. Signatures are not checked.
 
-The number of a message is in its object's key, and the object's bytes have it too, so that every call can be told to
-whom it belongs. All times are of the system's monotonic clock, the same in every process.
+The key and the bytes of an object contain the number of its message, so that each call can be assigned to a message.
+All times are of the system's monotonic clock, which all processes share.
 """
 
 import asyncio
@@ -40,14 +40,14 @@ ANSWER = json.dumps(
 ).encode()
 NONSENSE = b"The total seems to be"
 NUMBER = re.compile(rb"r/(\d+)\.jpg")
-"""In a request, the key of the object that it is about."""
+"""The key of the object in a request."""
 COMMENT = re.compile(rb"bench:(\d+);")
-"""In the bytes of an object, the number of its message."""
+"""The number of the message in the bytes of an object."""
 QUEUE_URL = "/000000000000/bench"
 
 
 class Server:
-    """Answers requests from a `Load`; long polls wait here."""
+    """A request handler on a `Load`, which also holds the waiting long polls."""
 
     def __init__(self, load: Load, picture: bytes) -> None:
         self.load = load
@@ -75,7 +75,7 @@ class Server:
         }
 
     def change(self, command: dict[str, Any]) -> None:
-        """Do what a line of standard input asks for."""
+        """Apply the changes of one line of standard input."""
         self.load.add(command.pop("add", 0))
         if pace := command.pop("pace", None):
             task = asyncio.get_running_loop().create_task(self._pace(*pace))
@@ -176,7 +176,7 @@ class Server:
         connection.reply_json({})
 
     def wake(self) -> None:
-        """Give to the long polls what has become visible."""
+        """Answer waiting long polls with messages that have become visible."""
         for connection, (request, timer) in list(self._polls.items()):
             if not self._hand_out(connection, request):
                 break
@@ -185,7 +185,7 @@ class Server:
         self._rearm()
 
     def _rearm(self) -> None:
-        """Look again when the next message becomes visible by itself, while somebody waits."""
+        """Set a timer for the next message that becomes visible by itself, while a long poll waits."""
         if self._alarm:
             self._alarm.cancel()
             self._alarm = None
@@ -194,7 +194,7 @@ class Server:
             self._alarm = asyncio.get_running_loop().call_later(max(0.0, at - time.monotonic()) + 0.001, self.wake)
 
     def forget(self, connection: Connection) -> None:
-        """A connection has gone: what it waited for is for others."""
+        """Drop the long poll of a closed connection."""
         if poll := self._polls.pop(connection, None):
             poll[1].cancel()
 
@@ -280,7 +280,7 @@ def _received(message: Message) -> dict[str, Any]:
 
 
 def _md5(body: str) -> str:
-    """Return the digest that some of AWS's clients check."""
+    """Return the digest that some AWS clients check."""
     return hashlib.md5(body.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -290,10 +290,10 @@ async def serve(load: Load, picture: bytes) -> None:
     server = Server(load, picture)
     listener = await loop.create_server(lambda: Connection(server), "127.0.0.1", 0, backlog=512)
     server.address = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-    print(server.address, flush=True)  # noqa: T201 - how the bench learns the address
+    print(server.address, flush=True)  # noqa: T201 - the bench reads the address
     async for line in _lines(loop):
         server.change(json.loads(line))
-        print(json.dumps(load.figures()), flush=True)  # noqa: T201 - how the bench reads the figures
+        print(json.dumps(load.figures()), flush=True)  # noqa: T201 - the bench reads the figures
     listener.close()
 
 
@@ -303,7 +303,7 @@ async def _lines(loop: asyncio.AbstractEventLoop) -> AsyncIterator[str]:
 
 
 def main() -> None:
-    """Serve as the command line asks."""
+    """Serve with the options of the command line."""
     import uvloop
 
     wanted = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}

@@ -1,4 +1,4 @@
-"""Processes that are measured: started in a group of their own, on a core of their own, and gone with the block."""
+"""Measured processes: each runs in its own process group on its own core, and is killed at the end of the block."""
 
 import contextlib
 import os
@@ -12,16 +12,16 @@ from pathlib import Path
 
 _CORES = sorted(os.sched_getaffinity(0))
 SUBJECT_CORE = {_CORES[-1]}
-"""Where the measured process runs; where there are two cores or more, nothing else of the bench does."""
+"""The core of the measured process. With two or more cores, the rest of the bench runs on the others."""
 OTHER_CORES = set(_CORES[:-1]) or SUBJECT_CORE
 
 AHEAD_OF_OTHERS = -15
-"""Niceness of what is timed on a machine that others use too: only root may ask for it."""
+"""Niceness of measured processes, for shared machines. Only root may set it."""
 
 
 @dataclass
 class Precedence:
-    """Whether what is started goes ahead of whatever else the machine does."""
+    """Whether measured processes get a higher priority than everything else on the machine."""
 
     taken: bool = False
 
@@ -30,45 +30,45 @@ PRECEDENCE = Precedence()
 
 
 class BenchError(Exception):
-    """A measurement came to nothing; the message says why."""
+    """A measurement failed; the message says why."""
 
 
-class NotHere(BenchError):
-    """This machine lacks what a measurement needs; the message says what."""
+class NotAvailable(BenchError):
+    """This machine lacks something that a measurement needs; the message says what."""
 
 
 @dataclass
 class Process:
-    """A process that runs."""
+    """A running process."""
 
     popen: subprocess.Popen[bytes]
     log: Path
     started: float
-    """By the system's monotonic clock."""
+    """Time of the start, by the system's monotonic clock."""
 
     @property
     def pid(self) -> int:
-        """The process's number."""
+        """The process id."""
         return self.popen.pid
 
     def cpu_s(self) -> float:
-        """Return the CPU seconds of the process and of all that it started, ended ones included."""
+        """Return the CPU seconds of the process and of all its descendants, including ended ones."""
         return tree_cpu_s(self.pid)
 
     def memory_mib(self, name: str) -> float:
-        """Return a figure of /proc/PID/status, such as VmRSS or VmHWM."""
+        """Return a value of /proc/PID/status, such as VmRSS or VmHWM, in MiB."""
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
             if line.startswith(f"{name}:"):
                 return int(line.split()[1]) / 1024
-        raise BenchError(f"{name} is not told: {self.last_words()}")
+        raise BenchError(f"/proc/{self.pid}/status has no {name}: {self.last_words()}")
 
     def check(self) -> None:
-        """Raise `BenchError` where the process has ended."""
+        """Raise BenchError if the process has ended."""
         if self.popen.poll() is not None:
             raise BenchError(f"{self.log.stem} ended with {self.popen.returncode}: {self.last_words()}")
 
     def stop(self, *, within_s: float) -> int | None:
-        """Send SIGTERM and, when it takes too long, SIGKILL; return the exit code, None where it was killed."""
+        """Send SIGTERM, and SIGKILL after `within_s`. Return the exit code, or None if it was killed."""
         self.popen.terminate()
         try:
             return self.popen.wait(within_s)
@@ -77,13 +77,13 @@ class Process:
             return None
 
     def kill(self) -> None:
-        """End the whole group at once."""
+        """Kill the whole process group."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.popen.wait()
 
     def last_words(self) -> str:
-        """Return the end of what it printed."""
+        """Return the end of the output."""
         return self.log.read_text(errors="replace")[-1_000:]
 
 
@@ -91,7 +91,7 @@ class Process:
 def running(
     command: Sequence[str], *, environment: Mapping[str, str], log: Path, directory: Path | None = None
 ) -> Iterator[Process]:
-    """Run a command with exactly `environment` on the subject's core, its output in `log`."""
+    """Run a command with exactly `environment` on the measured core, with its output in `log`."""
     with log.open("wb") as output:
         started = time.monotonic()
         popen = subprocess.Popen(
@@ -106,8 +106,8 @@ def running(
 
 
 def place(pid: int, cores: set[int]) -> None:
-    """Put a process that has just begun on `cores`, and ahead of others where that is wanted and allowed."""
-    with contextlib.suppress(OSError):  # it has ended, this is not root, or the kernel knows no groups
+    """Put a new process on `cores`, and raise its priority if that is wanted and allowed."""
+    with contextlib.suppress(OSError):  # it has ended, this is not root, or the kernel has no autogroups
         os.sched_setaffinity(pid, cores)
         if not PRECEDENCE.taken:
             return
@@ -117,17 +117,17 @@ def place(pid: int, cores: set[int]) -> None:
 
 
 def tree_cpu_s(pid: int) -> float:
-    """Return the CPU seconds of a process and of its descendants."""
+    """Return the CPU seconds of a process and its descendants."""
     try:
         used = time.clock_gettime(_clock_of(pid)) + _of_the_ended(pid)
         children = [child for task in Path(f"/proc/{pid}/task").iterdir() for child in _children(task)]
     except (OSError, ValueError):
-        return 0.0  # it has ended meanwhile: its parent's figures have it
+        return 0.0  # it has ended: the parent's figures include it
     return used + sum(map(tree_cpu_s, children))
 
 
 def _clock_of(pid: int) -> int:
-    """Return the clock of a process's CPU time, as clock_getcpuclockid(3) does: in nanoseconds, not in ticks."""
+    """Return the id of a process's CPU clock, as clock_getcpuclockid(3) does. It counts nanoseconds, not ticks."""
     return (~pid << 3) | 2
 
 

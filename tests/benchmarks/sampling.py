@@ -1,4 +1,4 @@
-"""Throughput and CPU of one contender between its start and its end, where it does nothing but work."""
+"""Throughput and CPU of one contender while it is busy, without its start and its end."""
 
 import time
 from collections import Counter
@@ -13,19 +13,19 @@ from tests.benchmarks.serving import Figures, LoadServer
 
 @dataclass(frozen=True)
 class Sample:
-    """What one run used for one receipt."""
+    """Resources that one run used per receipt."""
 
     cpu_ms: float
     per_s: float
     calls: dict[str, float]
-    """Calls of AWS for one receipt, by name."""
+    """Number of AWS calls per receipt, by name."""
     server_ms: float
-    """CPU that the load server used for one receipt."""
+    """CPU time of the load server per receipt."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A moment in a run."""
+    """The figures at one time of a run."""
 
     figures: Figures
     cpu_s: float
@@ -33,12 +33,12 @@ class Mark:
 
     @classmethod
     def of(cls, server: LoadServer, process: Process, *, stored: int) -> "Mark":
-        """Wait until so many records are stored."""
+        """Wait until `stored` records are stored, and return the figures."""
         figures = until_stored(server, process, stored)
         return cls(figures, process.cpu_s(), server.cpu_s())
 
     def since(self, before: "Mark") -> Sample:
-        """Return what was used since `before`."""
+        """Return the resources used per receipt since `before`."""
         count = self.figures["stored"] - before.figures["stored"]
         calls: Counter[str] = Counter(self.figures["calls"])
         calls.subtract(before.figures["calls"])
@@ -60,7 +60,7 @@ def sample(
     service_s: float,
     **load: Any,
 ) -> Sample:
-    """Return what `contender` uses for each of `count` receipts, `slots` at a time, once it has warmed up."""
+    """Return the resources of `contender` per receipt over `count` receipts, `slots` at a time, after a warm-up."""
     warm = 3 * slots
     with LoadServer(picture, paused=True, service_s=service_s, **load) as server:
         contender.enqueue(server, warm + count + slots)
@@ -73,6 +73,6 @@ def sample(
 
 
 def until_stored(server: LoadServer, process: Process, wanted: int) -> Figures:
-    """Wait until so many records are stored; return the figures of that moment."""
+    """Wait until `wanted` records are stored; return the figures at that time."""
     what = f"record {wanted}"
     return server.until(lambda figures: bool(figures["stored"] >= wanted), what=what, of=process, within_s=300)

@@ -1,4 +1,4 @@
-"""The load server as a process, and what a measured process is told of it."""
+"""The load server as a process, its client, and the pictures that it serves."""
 
 import io
 import json
@@ -26,10 +26,10 @@ Figures = dict[str, Any]
 
 
 class LoadServer:
-    """A load server that runs. Use it as a context manager."""
+    """A running load server. Use it as a context manager."""
 
     def __init__(self, picture: Path, **load: Any) -> None:
-        """`picture` is what every object holds; `load` are fields of `load_server.Load`."""
+        """Start it. Every object contains `picture`; `load` are fields of `Load`."""
         command = [sys.executable, "-m", "tests.benchmarks.load_server", json.dumps({"picture": str(picture), **load})]
         self._popen = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -45,7 +45,7 @@ class LoadServer:
         return line
 
     def change(self, **command: Any) -> Figures:
-        """Change what is served; return what was counted so far."""
+        """Apply changes and return the figures so far."""
         assert self._popen.stdin
         self._popen.stdin.write(json.dumps(command) + "\n")
         self._popen.stdin.flush()
@@ -55,9 +55,9 @@ class LoadServer:
     def until(
         self, done: Callable[[Figures], bool], *, what: str, of: Process | None = None, within_s: float = 120
     ) -> Figures:
-        """Wait until the figures are as wanted, and return them.
+        """Wait until `done` accepts the figures, and return them.
 
-        Raises `BenchError` where the process `of` ends first, or it takes too long.
+        Raise BenchError if the process `of` ends first, or after `within_s` seconds.
         """
         deadline = time.monotonic() + within_s
         while not done(figures := self.change()):
@@ -75,7 +75,7 @@ class LoadServer:
         return self.until(lambda figures: figures["first_receive"] is not None, what="the first receive", of=process)
 
     def cpu_s(self) -> float:
-        """Return the CPU seconds that it has used itself."""
+        """Return the CPU seconds of the load server."""
         return tree_cpu_s(self._popen.pid)
 
     @property
@@ -84,7 +84,7 @@ class LoadServer:
         return self.address + QUEUE_URL
 
     def environment(self) -> dict[str, str]:
-        """Return an environment that leads all of AWS here."""
+        """Return an environment that points all AWS services at this server."""
         base = local_stack.isolated(os.environ, also=("RECEIPTS_", "PYTHON", "VIRTUAL_ENV"))
         return base | environment.aws(emulator_url=self.address, runtime_url=self.address)
 
@@ -98,17 +98,17 @@ class LoadServer:
             self._popen.wait(5)
         except subprocess.TimeoutExpired:
             self._popen.kill()
-        with self._popen:  # closes its pipes and waits for it
+        with self._popen:  # closes its pipes and waits for its end
             pass
 
 
 def passing(directory: Path) -> Path:
-    """Return a JPEG of about 200 KB that the worker passes on as it is."""
+    """Return the path of a JPEG of about 200 KB that the worker sends unchanged."""
     return _made(directory / "passing.jpg", _grain)
 
 
 def photo(directory: Path) -> Path:
-    """Return a JPEG of 12 megapixels, about 3 MB, as telephones take them."""
+    """Return the path of a phone-like JPEG of 12 megapixels and about 3 MB."""
     return _made(directory / "photo.jpg", _photo)
 
 

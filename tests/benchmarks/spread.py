@@ -1,4 +1,4 @@
-"""What several runs of one measurement say: their median, and how far apart they lie."""
+"""Statistics over several runs of one measurement, and goals."""
 
 import statistics
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 @dataclass(frozen=True)
 class Spread:
-    """The median of some runs with the lowest and the highest."""
+    """The median, the lowest and the highest of several runs."""
 
     median: float
     low: float
@@ -17,13 +17,13 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Self:
-        """Return the spread of `values`; `ValueError` where there are none."""
+        """Return the spread of `values`. Raise ValueError if there are none."""
         if not values:
             raise ValueError("no run, no spread")
         return cls(statistics.median(values), min(values), max(values), len(values))
 
     def rounded(self, digits: int) -> dict[str, float]:
-        """Return it for JSON."""
+        """Return the spread for JSON, rounded to `digits`."""
         return {
             "median": round(self.median, digits),
             "low": round(self.low, digits),
@@ -33,7 +33,7 @@ class Spread:
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """Return the smallest of `values` that a `share` of them (0 to 1) do not exceed: the nearest-rank method."""
+    """Return the quantile of `values` at `share` (0 to 1), by the nearest-rank method."""
     if not values:
         raise ValueError("no value, no quantile")
     ordered = sorted(values)
@@ -43,13 +43,13 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 @dataclass(frozen=True)
 class Goal:
-    """What a figure should reach."""
+    """The bound that a figure should meet."""
 
     sign: Literal["<=", ">="]
     value: float
 
     def met(self, seen: float) -> bool:
-        """Tell whether `seen` reaches it."""
+        """Return whether `seen` meets the goal."""
         return seen <= self.value if self.sign == "<=" else seen >= self.value
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""A small bench that asks for counts and ratios, never for times: those are for `make bench` on a quiet machine."""
+"""A small bench that checks counts and ratios. Times need `make bench` on a quiet machine."""
 
 import json
 import sys
@@ -17,8 +17,8 @@ SLOTS = 16
 COUNT = 60
 
 
-def test_a_receipt_costs_the_calls_that_are_counted_on(tmp_path: Path) -> None:
-    """The worker makes the calls that the floor makes, batches those of the queue, and uses no manifold of its CPU."""
+def test_a_receipt_takes_the_expected_calls(tmp_path: Path) -> None:
+    """The worker makes the calls of the floor, batches those of the queue, and uses less than 5 times its CPU."""
     made = {}
     for contender in (worker(), bare("floor", client="aioboto3", calls="same")):
         made[contender.name] = sample(
@@ -33,15 +33,15 @@ def test_a_receipt_costs_the_calls_that_are_counted_on(tmp_path: Path) -> None:
 
 
 def test_the_worker_strands_and_loses_nothing(tmp_path: Path) -> None:
-    """A stop hands back what is not done, and a message that fails once is stored in the end."""
+    """A stop releases unfinished messages, and a message that fails once is stored in the end."""
     bench = Bench(runs=1, quick=True, scratch=tmp_path, tell=lambda _: None)
     contender = worker(backoff_base_s=0.5)
     assert peers.stranded(contender, bench) == 0
     assert peers.lost(contender, bench) == 0
 
 
-def test_what_a_machine_lacks_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without podman the reason stands in the place of the container; where only that was asked for it fails."""
+def test_a_figure_that_the_machine_cannot_measure_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without podman the container figure is skipped with its reason; if it was requested by name, the bench fails."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(command, "FIGURES", ("container",))

@@ -14,7 +14,7 @@ PLACES = "before\n" + "".join(
 
 @pytest.fixture
 def bench() -> dict[str, object]:
-    """Figures of each kind, as build/bench.json has them."""
+    """Figures of each kind, in the format of build/bench.json."""
     result = Result()
     result.add("start_s", of=[1.0, 1.2, 1.1], what="start", unit="s", goal=Goal("<=", 1.05))
     result.add("efficiency", "8", "0.5", of=[0.9], what="efficiency", digits=3, goal=Goal(">=", 0.95))
@@ -27,7 +27,7 @@ def bench() -> dict[str, object]:
     return result.medians | {"spread": result.spreads, "machine": machine, "measured": measured}
 
 
-def test_figures_replace_what_stood_in_their_place(tmp_path: Path, bench: dict[str, object]) -> None:
+def test_new_figures_replace_the_old_tables(tmp_path: Path, bench: dict[str, object]) -> None:
     """Each table has the new figures, a missed goal is named, and the text around them stays."""
     path = tmp_path / "performance.md"
     path.write_text(PLACES)
@@ -47,7 +47,7 @@ def test_figures_replace_what_stood_in_their_place(tmp_path: Path, bench: dict[s
 
 
 def test_a_document_without_a_place_is_refused(tmp_path: Path, bench: dict[str, object]) -> None:
-    """Nothing is written where a table would be left out."""
+    """Without a place for a table, the document is refused."""
     path = tmp_path / "performance.md"
     path.write_text(PLACES.replace("<!-- end of peers -->", ""))
     with pytest.raises(ValueError, match="no place for peers"):

@@ -5,7 +5,7 @@ from tests.benchmarks.load_queue import Queue
 
 
 class Clock:
-    """A clock that is set by hand."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -15,7 +15,7 @@ class Clock:
 
 
 def test_a_message_comes_back_when_its_visibility_ends() -> None:
-    """A received message is in flight until its visibility ends, then it is received once more."""
+    """A received message is in flight until its visibility timeout ends, and can then be received again."""
     clock = Clock()
     queue = Queue(clock=clock)
     queue.send("a")
@@ -35,7 +35,7 @@ def test_a_message_comes_back_when_its_visibility_ends() -> None:
 
 
 def test_an_extended_message_stays_away_for_the_new_time() -> None:
-    """A change of visibility counts from now, be it longer or shorter; zero hands back at once."""
+    """A new visibility timeout counts from now, whether longer or shorter; zero makes the message visible at once."""
     clock = Clock()
     queue = Queue(clock=clock)
     queue.send("a")
@@ -52,7 +52,7 @@ def test_an_extended_message_stays_away_for_the_new_time() -> None:
 
 
 def test_a_delayed_message_is_visible_later_and_not_in_flight() -> None:
-    """A delay hides a message without anybody having it."""
+    """A delayed message is hidden but does not count as in flight."""
     clock = Clock()
     queue = Queue(clock=clock)
     queue.send("a", delay_s=2)
@@ -76,7 +76,7 @@ ACTIONS = st.lists(
 
 @given(ACTIONS)
 def test_every_message_is_visible_in_flight_delayed_or_deleted(actions: list[tuple[str, int]]) -> None:
-    """Whatever is done, no message is lost and none is counted twice: in the end all come back."""
+    """For any sequence of actions, no message is lost or counted twice, and undeleted messages become visible again."""
     clock = Clock()
     queue = Queue(clock=clock)
     sent = 0

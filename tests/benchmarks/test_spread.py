@@ -11,8 +11,8 @@ VALUES = st.lists(st.floats(min_value=-1e9, max_value=1e9), min_size=1, max_size
 
 
 @given(VALUES)
-def test_a_spread_has_its_median_between_its_ends(values: list[float]) -> None:
-    """The median lies between the lowest and the highest run, and all three come from the runs."""
+def test_a_spread_has_its_median_between_lowest_and_highest(values: list[float]) -> None:
+    """The spread has the lowest, the median and the highest of the runs."""
     spread = Spread.of(values)
     assert spread.low == min(values) <= spread.median <= max(values) == spread.high
     assert spread.median == statistics.median(values)
@@ -21,7 +21,7 @@ def test_a_spread_has_its_median_between_its_ends(values: list[float]) -> None:
 
 @given(VALUES, st.floats(min_value=0, max_value=1))
 def test_a_quantile_is_the_smallest_value_that_enough_do_not_exceed(values: list[float], share: float) -> None:
-    """At least the share of the values is at or below the quantile, and of no smaller value that is so."""
+    """At least `share` of the values are at or below the quantile, and it is the smallest such value."""
     found = quantile(values, share)
 
     def reached(limit: float) -> bool:
@@ -33,7 +33,7 @@ def test_a_quantile_is_the_smallest_value_that_enough_do_not_exceed(values: list
 
 
 def test_no_runs_have_no_spread() -> None:
-    """Nothing measured is an error, not a zero."""
+    """A spread or quantile without values is an error."""
     with pytest.raises(ValueError, match="no run"):
         Spread.of([])
     with pytest.raises(ValueError, match="no value"):
@@ -41,7 +41,7 @@ def test_no_runs_have_no_spread() -> None:
 
 
 def test_a_goal_is_met_at_its_value() -> None:
-    """The value itself meets a goal of either sign."""
+    """A value equal to the goal meets it, for both signs."""
     assert Goal("<=", 2).met(2)
     assert not Goal("<=", 2).met(2.1)
     assert Goal(">=", 2).met(2)
@@ -49,7 +49,7 @@ def test_a_goal_is_met_at_its_value() -> None:
 
 
 def test_a_result_keeps_medians_and_spreads_under_their_path() -> None:
-    """A figure stands in the JSON under each name of its path, its spread under the same."""
+    """The JSON has a figure's median and its spread under the names of its path."""
     result = Result()
     result.add("efficiency", "8", "0.5", of=[0.9, 1.0, 0.97], what="efficiency", digits=2, goal=Goal(">=", 0.95))
     result.add("efficiency", "32", "0.5", of=[0.5])

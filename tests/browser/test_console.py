@@ -32,7 +32,7 @@ async def stored(console: Console, document: str) -> Record:
     return found
 
 
-async def test_the_whole_way_of_a_receipt(console: Console, browser: Browser, tmp_path: Path) -> None:
+async def test_a_receipt_from_upload_to_approval(console: Console, browser: Browser, tmp_path: Path) -> None:
     """A file is uploaded, extracted, corrected, approved and read again, and the table reflects each step."""
     file = tmp_path / "lunch.jpg"
     file.write_bytes(picture(7, size=(400, 700)))
@@ -198,7 +198,7 @@ async def test_the_image_is_zoomed_and_turned(console: Console, browser: Browser
     assert await image.bounding_box() == before
 
 
-async def test_a_long_roll_begins_where_it_can_be_read(console: Console, browser: Browser) -> None:
+async def test_a_long_receipt_starts_at_its_top_at_a_readable_width(console: Console, browser: Browser) -> None:
     """A long receipt starts at its top, at a readable width, and the wheel scrolls down the picture first."""
     bucket = console.aws.resources.bucket
     await console.aws.clients.s3.put_object(Bucket=bucket, Key=QUIET, Body=picture(3, size=(240, 2_400)))
@@ -220,7 +220,7 @@ async def test_a_long_roll_begins_where_it_can_be_read(console: Console, browser
     assert await page.evaluate("scrollY") == 0
 
 
-async def test_what_is_being_written_survives_what_comes_back(console: Console, browser: Browser) -> None:
+async def test_typing_survives_the_answer_to_another_correction(console: Console, browser: Browser) -> None:
     """Typing in a field while another correction is being stored loses nothing; both are stored."""
     await put(console.aws, [record(1, document=f"{console.aws.resources.bucket}/{QUIET}", status="needs_review")])
     _, page, errors = await open_page(browser)
@@ -287,7 +287,7 @@ async def test_lines_are_corrected_one_after_the_other(console: Console, browser
     assert errors == []
 
 
-async def test_what_has_no_shape_is_marked(console: Console, browser: Browser) -> None:
+async def test_invisible_characters_are_shown_as_marks(console: Console, browser: Browser) -> None:
     """Control and direction characters in names of files and merchants are shown as visible marks."""
     name = "bill\u202egpj.exe\x1b[2J"
     await put(console.aws, [record(1, said=receipt(1, merchant=Merchant(name=name))), record(2, status="failed")])
@@ -299,7 +299,7 @@ async def test_what_has_no_shape_is_marked(console: Console, browser: Browser) -
         assert "\u202e" not in await page.locator("main").inner_text()
 
 
-async def test_a_new_view_is_where_the_keyboard_goes_on(console: Console, browser: Browser) -> None:
+async def test_a_new_view_gets_the_focus(console: Console, browser: Browser) -> None:
     """Opening a view moves the focus into it and announces its content to screen readers."""
     await put(console.aws, [record(1)])
     _, page, _ = await open_page(browser)
@@ -312,7 +312,7 @@ async def test_a_new_view_is_where_the_keyboard_goes_on(console: Console, browse
     assert await page.evaluate("document.activeElement.id") == "main"
 
 
-async def test_what_cannot_be_had_is_told_where_it_would_stand(console: Console, browser: Browser) -> None:
+async def test_a_list_that_cannot_be_loaded_says_so(console: Console, browser: Browser) -> None:
     """A list that cannot be loaded says so, and loads once the worker is reachable again."""
     await put(console.aws, [record(1, status="needs_review")])
     _, page, _ = await open_page(browser)
@@ -328,7 +328,7 @@ async def test_what_cannot_be_had_is_told_where_it_would_stand(console: Console,
     await expect(page.locator(".empty")).to_be_hidden()
 
 
-async def test_what_failed_can_be_looked_at_and_keyed_in(console: Console, browser: Browser) -> None:
+async def test_a_failed_upload_can_be_entered_by_hand(console: Console, browser: Browser) -> None:
     """A failed upload shows its picture, so that a person can enter the fields."""
     bucket = console.aws.resources.bucket
     await console.aws.clients.s3.put_object(Bucket=bucket, Key=QUIET, Body=picture(3, size=(300, 500)))
@@ -345,7 +345,7 @@ async def test_what_failed_can_be_looked_at_and_keyed_in(console: Console, brows
     assert (found.status, found.corrections, found.receipt) == ("extracted", {"total": "12.5"}, None)
 
 
-async def test_filters_find_what_they_say(console: Console, browser: Browser) -> None:
+async def test_filters_show_the_matching_records(console: Console, browser: Browser) -> None:
     """Part of a name and a status filter the list, and clearing them shows all again."""
     shops = [record(number, said=receipt(number, merchant=Merchant(name=f"Shop {number}"))) for number in range(5)]
     await put(console.aws, [*shops, record(9, status="failed")])

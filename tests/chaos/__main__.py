@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: the storm in full, its figures as a table and in build/chaos.json."""
+"""`python -m tests.chaos`: run the full storm, print its figures as a table and write them to build/chaos.json."""
 
 import argparse
 import asyncio
@@ -17,7 +17,7 @@ OUTPUT = Path("build/chaos.json")
 
 
 def main() -> int:
-    """Run the storm; return 1 where a promise was broken."""
+    """Run the storm; return 1 if a guarantee was broken."""
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--uploads", type=int, default=Storm.uploads)
     parser.add_argument("--workers", type=int, default=Storm.workers)
@@ -42,8 +42,8 @@ def main() -> int:
 
 def _table(figures: Figures) -> Table:
     table = Table(title="The storm", caption=f"written to {OUTPUT}")
-    table.add_column("what")
-    table.add_column("seen", justify="right")
+    table.add_column("figure")
+    table.add_column("measured", justify="right")
     table.add_column("allowed", justify="right")
     allowed = {
         "lost": "0",

@@ -1,6 +1,6 @@
-"""`python -m tests.chaos.capacity`: a worker with its defaults finds what the endpoint can take, and follows it.
+"""`python -m tests.chaos.capacity`: check that a worker with default settings finds and follows an endpoint's capacity.
 
-The endpoint serves 24 invocations at a time and throttles above; then 12, then 24 again. Nothing tells the worker.
+The endpoint serves 24 concurrent invocations and throttles above that; then 12, then 24 again. The worker is not told.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from tests.support.site import Site, site
 OUTPUT = Path("build/capacity.json")
 SERVICE_S = 2.0
 FOLLOW_S = 30.0
-"""Time in which the worker has to have found a capacity."""
+"""Time in which the worker must find a new capacity."""
 STEADY_S = 40.0
 SAMPLE_S = 0.2
 CAPACITIES = (24, 12, 24)
@@ -30,24 +30,24 @@ MOST_THROTTLED = 0.03
 
 @dataclass(frozen=True)
 class Phase:
-    """What was seen while the endpoint had one capacity, once the worker had had time to find it."""
+    """Measurements at one capacity of the endpoint, taken after the worker has had time to find it."""
 
     capacity: int
     limit: float
-    """The worker's own limit, in the mean."""
+    """Mean of the worker's own limit."""
     running: float
-    """Invocations at a time that the endpoint served, in the mean."""
+    """Mean number of concurrent invocations that the endpoint served."""
     throttled: float
-    """Share of the calls that were throttled."""
+    """Share of throttled calls."""
 
     @property
     def sound(self) -> bool:
-        """Tell whether the capacity was found and held."""
+        """Return whether the worker found the capacity and stayed there."""
         return abs(self.limit - self.capacity) <= AT_MOST_OFF and self.throttled < MOST_THROTTLED
 
 
 async def measure(console: Console) -> list[Phase]:
-    """Let a worker work on more than it can while the endpoint's capacity changes."""
+    """Keep a worker saturated while the endpoint's capacity changes."""
     endpoint = FakeEndpoint(service_s=lambda: SERVICE_S, capacity=CAPACITIES[0])
     async with endpoint.serve(), site("capacity", endpoint) as place:
         feeding = asyncio.create_task(_feed(place, endpoint))
@@ -55,7 +55,7 @@ async def measure(console: Console) -> list[Phase]:
         phases = []
         for capacity in CAPACITIES:
             endpoint.capacity = capacity
-            console.print(f"The endpoint takes {capacity} at a time …")
+            console.print(f"The endpoint serves {capacity} invocations at a time …")
             await asyncio.sleep(FOLLOW_S)
             begun, throttled = endpoint.begun, endpoint.throttled
             limits, running = [], []
@@ -70,7 +70,7 @@ async def measure(console: Console) -> list[Phase]:
 
 
 async def _feed(place: Site, endpoint: FakeEndpoint) -> None:
-    """Keep some hundred receipts waiting."""
+    """Keep about 300 receipts waiting."""
     for number in range(1_000_000):
         while number - sum(endpoint.calls.values()) > 300:
             await asyncio.sleep(0.2)
@@ -78,17 +78,17 @@ async def _feed(place: Site, endpoint: FakeEndpoint) -> None:
 
 
 def main() -> int:
-    """Print the figures and write them to build/capacity.json; return 1 where a capacity was not found."""
+    """Print the figures and write them to build/capacity.json; return 1 if a capacity was not found."""
     console = Console(stderr=True)
     phases = asyncio.run(measure(console))
     OUTPUT.parent.mkdir(exist_ok=True)
     OUTPUT.write_text(json.dumps([asdict(phase) | {"sound": phase.sound} for phase in phases], indent=2) + "\n")
-    table = Table(title="The endpoint's capacity, found by a worker", caption=f"written to {OUTPUT}")
-    for name in ("capacity", "limit", "served at a time", "throttled", ""):
+    table = Table(title="The endpoint's capacity and the limit that the worker found", caption=f"written to {OUTPUT}")
+    for name in ("capacity", "limit", "served concurrently", "throttled", "result"):
         table.add_column(name, justify="right")
     for phase in phases:
         values = (f"{phase.capacity}", f"{phase.limit:.1f}", f"{phase.running:.1f}", f"{phase.throttled:.2%}")
-        table.add_row(*values, "held" if phase.sound else "NOT held")
+        table.add_row(*values, "found" if phase.sound else "NOT found")
     Console().print(table)
     return 0 if all(phase.sound for phase in phases) else 1
 

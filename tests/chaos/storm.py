@@ -1,6 +1,6 @@
-"""The storm: many uploads, killed workers, an endpoint that fails, a network that cuts, deliveries that repeat.
+"""The storm: many uploads, killed workers, a failing endpoint, cut connections and repeated deliveries.
 
-What is right at the end is looked up in the table and the queues, past all faults.
+At the end it compares the table and the queues with the uploads, over connections without faults.
 """
 
 import asyncio
@@ -32,12 +32,12 @@ from worker.workbench.local.processes import Family
 from worker.workbench.local.provision import Provisioned
 
 Tell = Callable[[str, int], None]
-"""Told what is going on and how many records there are."""
+"""Called with the current phase and the number of records so far."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Storm:
-    """How bad it gets."""
+    """The size of the storm and the rates of its faults."""
 
     uploads: int = 2_000
     workers: int = 3
@@ -45,20 +45,20 @@ class Storm:
     failing: float = 0.20
     """Share of invocations that are throttled or fail."""
     reset: float = 0.05
-    """Share of calls, of all services, whose connection is cut."""
+    """Share of calls, to any service, whose connection is cut."""
     twice_every: int = 10
-    """Each so-many-th message is delivered twice."""
+    """Every n-th message is delivered twice."""
     copies_every: int = 20
-    """Each so-many-th upload has the bytes of an earlier one."""
+    """Every n-th upload repeats the bytes of an earlier one."""
     newer_every: int = 50
-    """Each so-many-th upload goes to the key of the one before it."""
+    """Every n-th upload goes to the key of the one before it."""
     seed: int = 1
     time_limit_s: float = 1_500.0
 
 
 @dataclass
 class Figures:
-    """What came of it."""
+    """The results of a storm."""
 
     uploads: int = 0
     documents: int = 0
@@ -70,7 +70,7 @@ class Figures:
     invocations: int = 0
     invocations_per_image: float = 0.0
     invocations_allowed: float = 0.0
-    """1.05 for each image, and one for each message in flight at a kill."""
+    """1.05 per image, plus one per message that was in flight at a kill."""
     kills: int = 0
     in_flight_at_kills: int = 0
     calls_cut: int = 0
@@ -79,25 +79,25 @@ class Figures:
     seconds: float = 0.0
     clean_stops: bool = False
     reasons: dict[str, int] = field(default_factory=dict)
-    """Why receipts were lost."""
+    """Number of lost receipts by reason."""
 
     @property
     def sound(self) -> bool:
-        """Tell whether every promise was kept."""
+        """Return whether every guarantee held."""
         kept = not (self.lost or self.wrong or self.duplicate_records or self.dead_lettered)
         return kept and self.invocations <= self.invocations_allowed and self.clean_stops
 
 
 @dataclass
 class _Uploads:
-    """What was uploaded: the newest bytes of each key, and how often each key was."""
+    """The newest bytes of each key, and the number of uploads of each key."""
 
     newest: dict[str, bytes] = field(default_factory=dict)
     times: Counter[str] = field(default_factory=Counter)
 
 
 async def run(storm: Storm, *, tell: Tell = lambda _, __: None) -> Figures:
-    """Let the storm rage until every upload has its record and the queue is empty, or the time is up."""
+    """Run the storm until the queue is empty, and return its figures. Raise TimeoutError after `time_limit_s`."""
     async with AsyncExitStack() as stack:
         return await _Run(storm, tell).all(stack)
 
@@ -124,7 +124,7 @@ class _Run:
         self._done = 0
 
     async def all(self, stack: AsyncExitStack) -> Figures:
-        """Set everything up, rage, and count."""
+        """Set everything up, run the storm, and return the figures."""
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="receipts-chaos-")))
         family = await stack.enter_async_context(Family(directory / "family"))
         listener = emulator.listen(0)
@@ -135,13 +135,13 @@ class _Run:
         await stack.enter_async_context(self._endpoint.serve())
         self._proxy = FaultyProxy(url, fault=self._network_fault)
         await stack.enter_async_context(self._proxy.serve())
-        # The bench itself speaks to the emulator past all faults; only the workers meet them.
+        # The storm's own calls bypass the proxy; only the workers meet faults.
         stack.enter_context(_environment(base | environment.aws(emulator_url=url, runtime_url=self._endpoint.url)))
         self._aws = await stack.enter_async_context(clients(Settings()))
         self._made = await self._make(self._aws)
         variables = base | environment.aws(emulator_url=self._proxy.url, runtime_url=self._endpoint.url)
         self._fleet = stack.enter_context(Fleet({**variables, **self._settings()}, directory))
-        return await self._rage()
+        return await self._run_phases()
 
     def _settings(self) -> dict[str, str]:
         settings = {
@@ -150,8 +150,8 @@ class _Run:
             "bucket": self._made.bucket,
             "endpoint": environment.ENDPOINT,
             "max_in_flight": 2,
-            # Scaled down: a call of the endpoint takes 0.2 s here and not 60, so leases and claims can be short. As by
-            # the settings' defaults, a message comes back from a killed worker after that worker's claim has ended.
+            # Scaled down: an invocation takes 0.2 s here instead of 60, so leases and claims can be short. As with the
+            # default settings, the message of a killed worker returns after that worker's claim has expired.
             "endpoint_timeout_s": 2,
             "visibility_s": 24,
             "heartbeat_s": 6,
@@ -163,7 +163,7 @@ class _Run:
         return {f"RECEIPTS_{name.upper()}": str(value) for name, value in settings.items()}
 
     async def _make(self, aws: Clients) -> Provisioned:
-        """Make bucket, queues and table; events go to a queue of the bench's, which delivers some of them twice."""
+        """Create bucket, queues and table. Events go to a separate queue, from which `_feed` repeats some of them."""
         specs = ResourceSpecs(
             bucket=BucketSpec(name="chaos"), queue=QueueSpec(name="chaos"), table=TableSpec(name="chaos")
         )
@@ -190,7 +190,7 @@ class _Run:
         self._figures.calls_cut += 1
         return self._rng.choice(["before", "after", "middle"])
 
-    async def _rage(self) -> Figures:
+    async def _run_phases(self) -> Figures:
         began = time.monotonic()
         async with asyncio.timeout(self._storm.time_limit_s):
             for _ in range(self._storm.workers):
@@ -224,7 +224,7 @@ class _Run:
         self._figures.images = len(set(bodies))
 
     async def _feed(self) -> None:
-        """Pass events on to the workers' queue, out of order, some of them twice."""
+        """Forward events to the workers' queue, out of order and some of them twice."""
         passed = 0
         while passed < self._storm.uploads:
             reply = await self._aws.sqs.receive_message(
@@ -246,7 +246,7 @@ class _Run:
                 await self._aws.sqs.delete_message_batch(QueueUrl=self._feed_url, Entries=gone)
 
     async def _kill(self) -> None:
-        """Kill the oldest worker, and start another in its place at once; one that has not started yet is no victim."""
+        """Kill the oldest worker after it has started, and start another at once."""
         while True:
             await asyncio.sleep(self._storm.kill_every_s)
             victim = self._fleet.workers[-self._storm.workers]
@@ -262,7 +262,7 @@ class _Run:
         return await records(self._aws.dynamodb, self._made.table, documents)
 
     async def _all_done(self) -> None:
-        """Wait until the queue is empty: then nothing more can happen."""
+        """Wait until the queue is empty."""
         while await self._waiting(self._made.queue_url):
             self._done = len(await self._found())
             self._tell("working", self._done)

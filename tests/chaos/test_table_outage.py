@@ -1,4 +1,4 @@
-"""An outage of the table between an answer and its being written down, in virtual time."""
+"""An outage of the table between an answer of the endpoint and its storage, in virtual time."""
 
 import logging
 
@@ -11,8 +11,8 @@ from tests.support.world import World
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_an_answer_that_waits_for_the_table_is_not_paid_for_again(seed: int) -> None:
-    """While its claim runs out in an outage a copy of the message waits, and lets the answer go first afterwards."""
+def test_an_answer_that_cannot_be_stored_yet_is_not_paid_for_again(seed: int) -> None:
+    """A copy of the message does not take over the claim that expires during the outage before the answer is stored."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     world = World(VirtualLoop(), seed=seed, versioned=True, sequenced=True)
     try:
@@ -21,7 +21,7 @@ def test_an_answer_that_waits_for_the_table_is_not_paid_for_again(seed: int) -> 
         world.start()
         world.upload("x", picture(1))
         world.queue.duplicate(0)
-        world.advance(2.5)  # one asks the endpoint, the other waits for its claim
+        world.advance(2.5)  # one worker calls the endpoint, the other waits for its claim
         world.down.add("dynamodb")
         world.advance(300)
         assert sum(world.invocations.values()) == 1

@@ -1,4 +1,4 @@
-"""Fixtures that run the real clients against real servers: two AWS emulators, each in a process of its own."""
+"""Fixtures that run the real clients against two AWS emulators, each in a separate process."""
 
 import os
 import tempfile
@@ -20,12 +20,12 @@ from worker.settings import Settings
 from worker.workbench.local import environment, provision
 
 NOWHERE = "http://127.0.0.1:9"
-"""The discard port: where a test without an endpoint would end up if it called one."""
+"""The discard port, which refuses connections: the endpoint of tests without an endpoint."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker that leaves an emulator out of a test."""
-    config.addinivalue_line("markers", "not_on(emulator, difference): leave an emulator out, see differences.py")
+    """Declare the marker that skips a test on an emulator."""
+    config.addinivalue_line("markers", "not_on(emulator, difference): skip the test on an emulator, see differences.py")
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +42,7 @@ def _emulators(_scratch: Path) -> Iterator["Emulators"]:
 
 @pytest.fixture(params=["ministack", "moto"])
 def emulator(request: pytest.FixtureRequest, _emulators: Emulators) -> Emulator:
-    """One AWS emulator after the other, less those that the test's marker `not_on` leaves out."""
+    """Each AWS emulator in turn, except those that the test's marker `not_on` names."""
     for marker in request.node.iter_markers("not_on"):
         name, difference = marker.args
         if name == request.param:
@@ -52,7 +52,7 @@ def emulator(request: pytest.FixtureRequest, _emulators: Emulators) -> Emulator:
 
 @pytest.fixture
 def aws_environment(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The environment of this process: AWS is the emulator, and nothing of the user's own is in sight."""
+    """Variables that point this process at the emulator. The user's own AWS settings are removed."""
     variables = environment.aws(emulator_url=emulator.url, runtime_url=NOWHERE)
     for name in [name for name in os.environ if name not in local_stack.isolated(os.environ, also=("RECEIPTS_",))]:
         monkeypatch.delenv(name)
@@ -63,14 +63,14 @@ def aws_environment(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> dict
 
 @pytest.fixture
 def specs() -> ResourceSpecs:
-    """Specs whose names no other test has; a test module may replace this fixture."""
+    """Specs with unique names. A test module may override this fixture."""
     name = f"test-{uuid.uuid4().hex[:12]}"
     return ResourceSpecs(bucket=BucketSpec(name=name), queue=QueueSpec(name=name), table=TableSpec(name=name))
 
 
 @pytest.fixture
 async def aws(emulator: Emulator, aws_environment: dict[str, str], specs: ResourceSpecs) -> AsyncIterator[Aws]:
-    """Bucket, queues and table as on AWS, with the worker's own clients."""
+    """Bucket, queues and table as on AWS, and the worker's own clients."""
     short = Settings(receive_wait_s=1, call_timeout_s=15, max_in_flight=8)
     async with clients(short) as opened:
         made = await provision.make(opened, specs, account=emulator.account, region=environment.REGION)
@@ -87,7 +87,7 @@ async def aws(emulator: Emulator, aws_environment: dict[str, str], specs: Resour
 
 @pytest.fixture
 async def endpoint(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeEndpoint]:
-    """An endpoint that the worker's clients find."""
+    """A fake endpoint that the worker's clients use."""
     async with FakeEndpoint().serve() as running:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", running.url)
         yield running
@@ -95,7 +95,7 @@ async def endpoint(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeEndpoin
 
 @pytest.fixture
 def fast(aws: Aws) -> dict[str, Any]:
-    """Settings that make a test quick."""
+    """Settings with short times."""
     return {
         **aws.settings.model_dump(exclude_unset=False),
         "visibility_s": 6,

@@ -1,4 +1,4 @@
-"""A model container whose answers a test decides, behind the front that speaks SageMaker's runtime API."""
+"""A model container whose answers the test sets, behind the front that implements SageMaker's runtime API."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,13 +17,13 @@ READING = {"receipt": {"merchant": {"name": "Corner Shop"}, "total": "12.34"}, "
 
 
 async def answers_reading(request: web.Request) -> web.Response:
-    """Answer as the embedded reader does."""
+    """Answer in the format of the embedded reader."""
     await request.read()
     return web.json_response(READING)
 
 
 class Container:
-    """`handler` answers each invocation; set it to change how. `seen` keeps what came in."""
+    """A model container. `handler`, which tests may replace, answers each invocation; `seen` has the requests."""
 
     def __init__(self) -> None:
         self.handler: Handler = answers_reading
@@ -31,11 +31,11 @@ class Container:
 
     @property
     def bodies(self) -> list[Any]:
-        """The JSON bodies that came in."""
+        """The JSON bodies of the requests."""
         return [json.loads(body) for _, body in self.seen]
 
     async def invocations(self, request: web.Request) -> web.StreamResponse:
-        """Answer one call."""
+        """Record and answer one invocation."""
         self.seen.append((dict(request.headers), await request.read()))
         return await self.handler(request)
 

@@ -1,18 +1,18 @@
-"""Where the two emulators differ from AWS or from each other: the one place that says why a test leaves one out.
+"""The differences of the emulators from AWS and from each other: the reasons why tests are skipped on one of them.
 
-A test says `@pytest.mark.not_on("moto", "concurrency")`, and is skipped there with the reason that stands here.
+A test marked `@pytest.mark.not_on("moto", "concurrency")` is skipped on moto with the reason listed here.
 """
 
 DIFFERENCES = {
     (
         "moto",
         "concurrency",
-    ): "its threaded server has no locks: of two receives or conditional writes at a time both may win",
+    ): "its threaded server has no locks: two concurrent receives or conditional writes may both succeed",
     ("moto", "sequencer"): "its S3 events have no sequencer and no versionId",
-    ("moto", "stale_handle"): "it deletes a message by a receipt handle that is not the newest",
-    ("moto", "projection"): "it gives back whole items from an index that carries only some attributes",
-    ("moto", "counts"): "what is read is the same there, counted ten times as slowly",
-    ("moto", "partiql_index"): "its PartiQL knows no index",
+    ("moto", "stale_handle"): "it also deletes a message by an outdated receipt handle",
+    ("moto", "projection"): "it returns whole items from an index that projects only some attributes",
+    ("moto", "counts"): "the reads are the same there, but counting them takes ten times as long",
+    ("moto", "partiql_index"): "its PartiQL does not support indexes",
     ("ministack", "move_task"): "it has no StartMessageMoveTask",
     ("moto", "move_task"): "its StartMessageMoveTask answers 500",
 }

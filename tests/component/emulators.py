@@ -1,4 +1,4 @@
-"""The AWS emulators of the component tests, started when a test first asks for one."""
+"""The AWS emulators of the component tests, each started on first use."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ from worker.workbench.local.provision import Provisioned
 
 @dataclass(frozen=True, kw_only=True)
 class Emulator:
-    """An AWS emulator that runs."""
+    """A running AWS emulator."""
 
     name: str
     url: str
@@ -29,7 +29,7 @@ class Emulator:
 
 @dataclass(frozen=True, kw_only=True)
 class Aws:
-    """What a worker has around it, made anew for one test under names of its own."""
+    """The environment of a worker: resources with unique names, created for one test."""
 
     emulator: Emulator
     specs: ResourceSpecs
@@ -44,7 +44,7 @@ class Aws:
 
 
 class Emulators:
-    """Starts each emulator when the first test asks for it; both end with the session."""
+    """The emulators, each started on first use. They end with the test session."""
 
     def __init__(self, stack: ExitStack, scratch: Path) -> None:
         self._stack = stack
@@ -65,14 +65,14 @@ class Emulators:
                 environment=ministack.environment(base, port=port, scratch=self._scratch, data=None),
                 pass_fds=(listener.fileno(),),
             )
-        _answers(f"{url}/_ministack/health")
+        _wait_for(f"{url}/_ministack/health")
         return Emulator(name="ministack", url=url, account=environment.ACCOUNT)
 
     def _moto(self) -> Emulator:
         with ministack.listen(0) as listener:
             port = listener.getsockname()[1]
         self._spawn("-m", "moto.server", "-H", "127.0.0.1", "-p", str(port), environment=dict(os.environ))
-        _answers(f"http://127.0.0.1:{port}/moto-api/")
+        _wait_for(f"http://127.0.0.1:{port}/moto-api/")
         return Emulator(name="moto", url=f"http://127.0.0.1:{port}", account="123456789012")
 
     def _spawn(self, *arguments: str, environment: dict[str, str], pass_fds: tuple[int, ...] = ()) -> None:
@@ -87,7 +87,8 @@ class Emulators:
         self._stack.callback(process.terminate)
 
 
-def _answers(url: str) -> None:
+def _wait_for(url: str) -> None:
+    """Wait up to a minute until `url` answers."""
     deadline = time.monotonic() + 60
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Records for tests of the results table: made, and written as the worker writes them."""
+"""Records for tests of the results table, written in the worker's format."""
 
 import asyncio
 import datetime as dt
@@ -19,7 +19,7 @@ MODEL = ModelIdentity(endpoint="embedded", protocol="image", protocol_version="1
 
 
 def receipt(number: int = 0, **changes: Any) -> Receipt:
-    """Return a receipt that adds up."""
+    """Return a receipt whose items add up to its total."""
     fields: dict[str, Any] = {
         "merchant": Merchant(name="Café Müller"),
         "purchase_date": dt.date(2026, 10, 1) + dt.timedelta(days=number % 50),
@@ -33,7 +33,7 @@ def receipt(number: int = 0, **changes: Any) -> Receipt:
 
 
 def record(number: int, *, bucket: str = "receipts", said: Receipt | None = None, **changes: Any) -> Record:
-    """Return record `number`, uploaded `number` seconds after the start."""
+    """Return record `number`, uploaded `number` seconds after `START`."""
     document = f"{bucket}/in/{number:06}.jpg"
     uploaded = START + dt.timedelta(seconds=number)
     fields: dict[str, Any] = {
@@ -55,7 +55,7 @@ def record(number: int, *, bucket: str = "receipts", said: Receipt | None = None
 
 
 async def put(aws: Aws, records: Iterable[Record]) -> None:
-    """Write `records` into the table, 25 at a time."""
+    """Write `records` into the table in batches of 25."""
     items = [{"PutRequest": {"Item": to_attributes(to_item(one))}} for one in records]
     gate = asyncio.Semaphore(4)
 

@@ -1,4 +1,4 @@
-"""What a test of the worker does: run one, upload, and look at the table and the queues."""
+"""Helpers for tests of the worker: run it, upload, and read the table and the queues."""
 
 import asyncio
 import json
@@ -16,12 +16,12 @@ from worker.runtime.worker import Worker
 from worker.settings import Settings
 
 CONCURRENT = pytest.mark.not_on("moto", "concurrency")
-"""A mark for what needs an emulator that bears many calls at a time."""
+"""A mark for tests that need an emulator with correct concurrent calls."""
 
 
 @asynccontextmanager
 async def working(settings: dict[str, Any], **changes: Any) -> AsyncIterator[Worker]:
-    """Run a worker until the block is left; it must end cleanly."""
+    """Run a worker until the block ends. It must end cleanly."""
     async with Worker(Settings(**(settings | changes))) as worker:
         running = asyncio.create_task(worker.run())
         try:
@@ -44,7 +44,7 @@ async def record(aws: Aws, key: str) -> Record | None:
 
 
 async def until(condition: Callable[[], Awaitable[Any]], *, seconds: float = 20) -> Any:
-    """Return what `condition` gives once it gives something."""
+    """Return the first truthy result of `condition`. Raise TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
         while not (result := await condition()):
             await asyncio.sleep(0.05)
@@ -52,7 +52,7 @@ async def until(condition: Callable[[], Awaitable[Any]], *, seconds: float = 20)
 
 
 async def left(aws: Aws, url: str | None = None) -> int:
-    """Return how many messages the queue still has, visible or not."""
+    """Return the number of messages on the queue, visible or not."""
     return sum(await queued(aws, url))
 
 
@@ -61,7 +61,7 @@ async def empty(aws: Aws) -> bool:
 
 
 async def queued(aws: Aws, url: str | None = None) -> tuple[int, int]:
-    """Return how many messages the queue has that can be received, and how many that cannot."""
+    """Return the numbers of visible and of invisible messages on the queue."""
     reply = await aws.clients.sqs.get_queue_attributes(
         QueueUrl=url or aws.resources.queue_url,
         AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
@@ -71,7 +71,7 @@ async def queued(aws: Aws, url: str | None = None) -> tuple[int, int]:
 
 
 def event(aws: Aws, *keys: str, **more: Any) -> str:
-    """Return the body of an S3 event about uploads to `keys`, which are written into it as they are."""
+    """Return the body of an S3 event about uploads to `keys`. The keys are not encoded."""
     records = [
         {
             "eventVersion": "2.3",

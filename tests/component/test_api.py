@@ -29,7 +29,7 @@ from worker.receipts.record import CheckResult, Record
 from worker.results.query import Results
 from worker.telemetry import Telemetry
 
-TOKEN = "a-token-that-nobody-guesses"
+TOKEN = "a-token-that-is-hard-to-guess"
 Client = TestClient[web.Request, web.Application]
 
 
@@ -146,7 +146,7 @@ async def test_one_record_is_given_whole(aws: Aws, api: Client) -> None:
 @pytest.mark.parametrize(
     "receipt_id", ["x", "!!", "A" * 5_000, id_of("sha256:" + "0" * 64), id_of("replay:one"), id_of("é/b") + "="]
 )
-async def test_what_is_no_document_is_not_found(aws: Aws, api: Client, receipt_id: str) -> None:
+async def test_an_id_that_is_not_a_document_is_not_found(aws: Aws, api: Client, receipt_id: str) -> None:
     """Ids that do not name a document, such as those of content rows and replays, give 404 and reveal nothing."""
     problem = await said(await api.get(f"/v1/receipts/{receipt_id}"), 404)
     assert problem["detail"] == "The receipt does not exist."
@@ -184,7 +184,7 @@ async def test_a_preview_is_a_picture_that_browsers_show(aws: Aws, api: Client) 
         await said(await api.get(path(f"{bucket}/{document}", f"/preview?page={page}")), 404)
 
 
-async def test_a_correction_stands_beside_what_was_read(aws: Aws, api: Client) -> None:
+async def test_a_correction_keeps_the_reading(aws: Aws, api: Client) -> None:
     """A correction sets the value and the index and keeps the model's reading; withdrawing it restores the record."""
     await put(aws, [record(1)])
     document = record(1).document
@@ -201,7 +201,7 @@ async def test_a_correction_stands_beside_what_was_read(aws: Aws, api: Client) -
     assert (await stored(aws, document)).receipt == record(1).receipt
 
 
-async def test_a_change_to_what_is_not_the_newest_is_refused(aws: Aws, api: Client) -> None:
+async def test_a_change_to_an_outdated_revision_is_refused(aws: Aws, api: Client) -> None:
     """Correcting an outdated revision gives a conflict and changes nothing."""
     await put(aws, [record(1)])
     url = path(record(1).document, "/corrections")
@@ -257,7 +257,7 @@ async def test_a_replay_enqueues_once_by_its_name(aws: Aws, api: Client) -> None
     assert {(upload.replay_id, upload.force) for upload in commands} == {("monday", True)}
 
 
-async def test_the_queue_and_the_statistics_are_told(aws: Aws, api: Client) -> None:
+async def test_the_queue_and_the_statistics_are_reported(aws: Aws, api: Client) -> None:
     """The depth comes from the queue, counts and sums come from the table."""
     today = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     await put(aws, [record(number, uploaded_at=today) for number in range(3)])
@@ -296,7 +296,9 @@ async def test_the_queue_and_the_statistics_are_told(aws: Aws, api: Client) -> N
         ("POST /v1/replays", b"x" * 1_040_000, 413),
     ],
 )
-async def test_what_cannot_be_is_a_problem(aws: Aws, api: Client, request_line: str, body: Any, status: int) -> None:
+async def test_each_refusal_is_a_problem_document(
+    aws: Aws, api: Client, request_line: str, body: Any, status: int
+) -> None:
     """Each refusal is application/problem+json with its status and a sentence."""
     data = json.dumps(body).encode() if isinstance(body, dict) else body
     method, url = request_line.split()
@@ -347,7 +349,7 @@ async def _correct(api: Client, which: Record, corrections: dict[str, Any]) -> A
     return await api.patch(path(which.document, "/corrections"), json={"corrections": corrections})
 
 
-async def test_what_does_not_add_up_is_seen_anew_after_a_correction(aws: Aws, api: Client) -> None:
+async def test_checks_are_repeated_after_a_correction(aws: Aws, api: Client) -> None:
     """A correct correction clears a failed check, a wrong one adds one, and `fields_left_out` stays."""
     left_out = CheckResult(name="fields_left_out", message="Read incompletely: tip.", weight=0.25)
     wrong = record(1, said=receipt(1, total=Decimal(0)), status="needs_review")

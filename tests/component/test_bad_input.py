@@ -1,4 +1,4 @@
-"""Bodies, keys and objects of every odd kind: each gets its outcome with a reason, and the worker goes on."""
+"""Odd bodies, keys and objects: each gets an outcome with a reason, and the worker continues."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -33,8 +33,8 @@ ODD_KEYS = [
 
 
 @CONCURRENT
-async def test_every_key_that_s3_takes_gets_its_record(aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]) -> None:
-    """Keys with every odd character become records under exactly these keys, or rejected ones with a reason."""
+async def test_every_odd_key_gets_its_record(aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]) -> None:
+    """Uploads under keys with odd characters become records under exactly these keys."""
     taken = []
     for number, key in enumerate(ODD_KEYS):
         await upload(aws, key, picture(number))
@@ -48,7 +48,7 @@ async def test_every_key_that_s3_takes_gets_its_record(aws: Aws, endpoint: FakeE
 
 
 MALFORMED: dict[str, Callable[[Aws], str]] = {
-    "not_json": lambda _: "this is no JSON",
+    "not_json": lambda _: "this is not JSON",
     "not_an_object": lambda _: "[1, 2, 3]",
     "unknown_body": lambda _: '{"hello": "world"}',
     "no_records": lambda _: '{"Records": []}',
@@ -62,7 +62,7 @@ MALFORMED: dict[str, Callable[[Aws], str]] = {
 
 
 async def dead_letters(aws: Aws, number: int) -> dict[str, str]:
-    """Return the reasons of so many dead letters, by body."""
+    """Wait for `number` dead letters and return their reasons by body."""
     found: dict[str, str] = {}
 
     async def all_there() -> bool:
@@ -78,10 +78,10 @@ async def dead_letters(aws: Aws, number: int) -> dict[str, str]:
 
 
 @CONCURRENT
-async def test_malformed_messages_are_dead_lettered_and_the_worker_goes_on(
+async def test_malformed_messages_are_dead_lettered_and_the_worker_continues(
     aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]
 ) -> None:
-    """Each body that is no message that we know ends in the dead-letter queue with its reason."""
+    """Each malformed body is moved to the dead-letter queue with its reason, and later uploads are processed."""
     bodies = {reason: make(aws) for reason, make in MALFORMED.items()}
     async with working(fast):
         for body in bodies.values():
@@ -94,10 +94,8 @@ async def test_malformed_messages_are_dead_lettered_and_the_worker_goes_on(
 
 
 @CONCURRENT
-async def test_known_events_that_are_not_for_us_are_done(
-    aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]
-) -> None:
-    """Test events, removals and our own output leave no record and no dead letter."""
+async def test_events_without_an_upload_are_done(aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]) -> None:
+    """Test events, removals and the worker's own output leave no record and no dead letter."""
     async with working(fast):
         await send(aws, '{"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"}')
         await send(aws, event(aws, "a.jpg").replace("ObjectCreated:Put", "ObjectRemoved:Delete"))
@@ -110,10 +108,10 @@ async def test_known_events_that_are_not_for_us_are_done(
 @CONCURRENT
 @pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")
 @pytest.mark.parametrize("nested", [False, True], ids=["text", "nested"])
-async def test_a_megabyte_that_says_nothing(
+async def test_a_malformed_body_of_one_megabyte_is_dead_lettered(
     aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any], nested: bool
 ) -> None:
-    """A body of SQS's largest size that is no message ends in the dead-letter queue, as much of it as fits."""
+    """A malformed body of the maximum size is moved to the dead-letter queue, cut to what fits."""
     body = "[" * 1_048_576 if nested else "x" * 1_048_576
     async with working(fast):
         await send(aws, body)
@@ -125,10 +123,10 @@ async def test_a_megabyte_that_says_nothing(
 
 
 @CONCURRENT
-async def test_what_happens_to_an_object_between_event_and_fetch(
+async def test_objects_deleted_or_replaced_before_the_fetch(
     aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]
 ) -> None:
-    """A deleted version is rejected; an object replaced meanwhile ends as its newest upload."""
+    """If an object is deleted before the fetch, its upload is rejected; if it is replaced, the newest upload counts."""
     await upload(aws, "replaced.jpg", picture(1))
     await upload(aws, "replaced.jpg", picture(2))
     await upload(aws, "deleted.jpg", picture(3))

@@ -85,14 +85,14 @@ async def test_doctor_gives_a_cure_for_each_failure(site: "Aws") -> None:
     await s3.put_bucket_versioning(Bucket=site.resources.bucket, VersioningConfiguration={"Status": "Suspended"})
     await s3.put_bucket_notification_configuration(Bucket=site.resources.bucket, NotificationConfiguration={})
     await sqs.set_queue_attributes(QueueUrl=site.resources.queue_url, Attributes={"Policy": ""})
-    result = await receipts("doctor", "--json", RECEIPTS_ENDPOINT="nobody", RECEIPTS_TABLE="nothing")
+    result = await receipts("doctor", "--json", RECEIPTS_ENDPOINT="missing", RECEIPTS_TABLE="nothing")
     failed = {finding["check"]: finding for finding in result.json if finding["status"] == "failed"}
     assert set(failed) == {
         "bucket", "notification", "queue", "table", "indexes", "time to live", "endpoint", "permission: table"
     }  # fmt: skip
     assert all(finding["cure"] for finding in failed.values())
     assert "put-bucket-versioning" in failed["bucket"]["cure"]
-    assert "Endpoint nobody of account" in failed["endpoint"]["detail"]
+    assert "Endpoint missing of account" in failed["endpoint"]["detail"]
     assert result.status == 1
 
 

@@ -1,4 +1,4 @@
-"""Messages that come twice, in the wrong order, or with many records."""
+"""Messages that are delivered twice, in the wrong order, or with many records."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,8 +11,8 @@ from worker.messages.parse import parse, replay_body
 
 
 @CONCURRENT
-async def test_every_delivery_twice_is_one_record_each(aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]) -> None:
-    """The same event twice at once, and an older event after a newer one, leave the newest upload's record."""
+async def test_repeated_deliveries_leave_one_record(aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]) -> None:
+    """Repeated events, and an older event after a newer one, leave the record of the newest upload."""
     await aws.clients.s3.put_bucket_notification_configuration(
         Bucket=aws.resources.bucket, NotificationConfiguration={}
     )
@@ -31,8 +31,10 @@ async def test_every_delivery_twice_is_one_record_each(aws: Aws, endpoint: FakeE
 
 
 @CONCURRENT
-async def test_two_hundred_records_in_one_message(aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]) -> None:
-    """Each record of a long message gets its row, those without an object a rejected one, and the message goes."""
+async def test_two_hundred_records_in_one_message_become_rows(
+    aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]
+) -> None:
+    """Each of 200 records becomes a row, a rejected one if its object is missing, and the message is deleted."""
     await aws.clients.s3.put_bucket_notification_configuration(
         Bucket=aws.resources.bucket, NotificationConfiguration={}
     )
@@ -51,10 +53,10 @@ async def test_two_hundred_records_in_one_message(aws: Aws, endpoint: FakeEndpoi
 
 
 @CONCURRENT
-async def test_a_forced_replay_is_paid_for_once_however_often_and_late_it_comes(
+async def test_a_repeated_forced_replay_is_paid_for_once(
     aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]
 ) -> None:
-    """A copy of a forced replay that comes after another replay of the same bytes is answered by that one."""
+    """A repeated forced replay is not invoked again, even after another replay of the same bytes."""
     await aws.clients.s3.put_bucket_notification_configuration(
         Bucket=aws.resources.bucket, NotificationConfiguration={}
     )

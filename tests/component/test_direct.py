@@ -264,7 +264,7 @@ async def test_credentials_that_end_are_replaced(signed_environment: Callable[..
         assert len(used) == 4
 
 
-async def test_what_is_signed_otherwise_is_left_to_botocore(aws: Aws, endpoint: FakeEndpoint) -> None:
+async def test_calls_with_other_signatures_are_left_to_botocore(aws: Aws, endpoint: FakeEndpoint) -> None:
     """If our signature differs from botocore's (here it sends none), the calls go through botocore."""
     opened = session()
     unsigned = config(timeout_s=5, connections=4, signature_version=UNSIGNED)
@@ -450,7 +450,9 @@ async def test_an_answer_that_never_ends_is_a_time_out(
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[1]", b'"down"', b"<html>", b"\xff\xfe", b"[" * 100_000], ids=repr)
-async def test_what_is_no_answer_of_aws_is_an_outage(signed_environment: Callable[..., None], body: bytes) -> None:
+async def test_an_answer_that_is_not_from_aws_is_an_outage(
+    signed_environment: Callable[..., None], body: bytes
+) -> None:
     """Any answer of a proxy in place of AWS counts as an outage, not as a fault of the receipt."""
 
     async def answer(_: web.Request, __: bytes) -> web.StreamResponse:
@@ -476,7 +478,7 @@ async def test_what_is_no_answer_of_aws_is_an_outage(signed_environment: Callabl
     assert set(kinds) == {DependencyFault}
 
 
-async def test_a_body_that_breaks_off_is_no_object(signed_environment: Callable[..., None]) -> None:
+async def test_a_truncated_body_is_a_fault(signed_environment: Callable[..., None]) -> None:
     """Fewer bytes than announced are a connection fault, never a shorter picture."""
 
     async def short(request: web.Request, _: bytes) -> web.StreamResponse:

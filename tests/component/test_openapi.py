@@ -38,7 +38,7 @@ OPERATIONS = [
 @pytest.mark.not_on("moto", "counts")
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 @pytest.mark.parametrize(("path", "method"), OPERATIONS, ids=[f"{method} {path}" for path, method in OPERATIONS])
-async def test_what_the_document_says_holds(aws: Aws, path: str, method: str, mode: GenerationMode) -> None:
+async def test_requests_are_answered_as_documented(aws: Aws, path: str, method: str, mode: GenerationMode) -> None:
     """Generated requests, valid and invalid, are answered as documented."""
     await put(aws, [record(1), record(2, status="needs_review"), record(3, status="failed")])
     async with serving(aws) as client:

@@ -1,4 +1,4 @@
-"""What the worker depends on goes away, answers too late or acts without an answer: messages wait, nothing is lost."""
+"""Outages, late answers and lost replies of the dependencies: messages wait and nothing is lost."""
 
 import asyncio
 import os
@@ -16,10 +16,10 @@ from tests.support.proxy import Fault, FaultyProxy
 
 @CONCURRENT
 @pytest.mark.parametrize("service", ["S3", "DYNAMODB", "SAGEMAKER_RUNTIME"])
-async def test_an_outage_uses_up_no_receive(
+async def test_an_outage_uses_up_no_receives(
     aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any], monkeypatch: pytest.MonkeyPatch, service: str
 ) -> None:
-    """While S3, DynamoDB or the endpoint cannot be reached messages wait; then all are done on their first receive."""
+    """Messages wait while S3, DynamoDB or the endpoint is unreachable, and are then done on their first receive."""
     variable = f"AWS_ENDPOINT_URL_{service}"
     async with FaultyProxy(os.environ[variable]).serve() as proxy:
         monkeypatch.setenv(variable, proxy.url)
@@ -32,7 +32,7 @@ async def test_an_outage_uses_up_no_receive(
                 return any(breaker.open for breaker in worker.parts.dependencies.breakers)
 
             await until(open_breaker)
-            await asyncio.sleep(8)  # longer than a message stays invisible without extension
+            await asyncio.sleep(8)  # longer than the visibility timeout without extension
             assert worker.parts.consumer.in_flight <= 4
             proxy.down = False
             await until(lambda: empty(aws))
@@ -44,10 +44,10 @@ async def test_an_outage_uses_up_no_receive(
 
 
 @CONCURRENT
-async def test_an_upload_that_comes_too_slowly_is_fetched_again(
+async def test_a_fetch_that_is_too_slow_is_tried_again(
     aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """S3 that sends a byte now and then holds nobody for ever: the fetch is given up, and made anew."""
+    """A fetch from a very slow S3 is abandoned after the timeout and tried again."""
     async with FaultyProxy(aws.url, bytes_per_s=100).serve() as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
         async with working(fast, call_timeout_s=0.5, upload_limit_mib=0.1):
@@ -63,10 +63,10 @@ async def test_an_upload_that_comes_too_slowly_is_fetched_again(
 
 
 @CONCURRENT
-async def test_replies_that_are_lost_cost_nothing(
+async def test_lost_replies_cause_no_duplicates(
     aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each first reply to each kind of call is cut after the service has acted: one record and one invocation each."""
+    """When the first reply of each kind of call is lost, each upload still has one record and one invocation."""
     seen: set[str] = set()
 
     def once_each(request: Any) -> Fault | None:
@@ -94,10 +94,10 @@ async def test_replies_that_are_lost_cost_nothing(
 
 
 @CONCURRENT
-async def test_a_delete_that_fails_leads_to_no_second_invocation(
+async def test_a_failed_delete_causes_no_second_invocation(
     aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A message whose acknowledgement never arrives comes back, is answered from the table, and goes."""
+    """A message whose delete was lost comes back, is answered from the table, and is deleted."""
     refuse = True
 
     def deletes(request: Any) -> Fault | None:
@@ -121,13 +121,15 @@ async def test_a_delete_that_fails_leads_to_no_second_invocation(
 
 
 @CONCURRENT
-async def test_poison_does_not_hold_up_others(aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]) -> None:
-    """Receipts that crash the model each time wait; a good one that comes later is done, then they fail."""
-    poison = {picture(1), picture(2)}
-    endpoint.fault_for = lambda body: "ModelError:500" if body in poison else None
+async def test_receipts_that_crash_the_model_do_not_block_others(
+    aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]
+) -> None:
+    """A good receipt is done while receipts that always crash the model wait."""
+    bad = {picture(1), picture(2)}
+    endpoint.fault_for = lambda body: "ModelError:500" if body in bad else None
     async with working(fast) as worker:
-        for number, body in enumerate(sorted(poison)):
-            await upload(aws, f"poison-{number}.jpg", body)
+        for number, body in enumerate(sorted(bad)):
+            await upload(aws, f"bad-{number}.jpg", body)
 
         async def open_breaker() -> bool:
             return any(breaker.open for breaker in worker.parts.dependencies.breakers)

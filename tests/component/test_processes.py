@@ -1,4 +1,4 @@
-"""Child processes end with the process that started them, whatever happens to it."""
+"""Child processes end with their parent, however the parent ends."""
 
 import asyncio
 import os
@@ -40,14 +40,15 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path / "family"
 
 
-async def _says(path: Path, word: str) -> None:
+async def _wait_for(path: Path, word: str) -> None:
+    """Wait until the file at `path` contains `word`."""
     async with asyncio.timeout(20):
         while not (path.exists() and word in path.read_text()):
             await asyncio.sleep(0.02)
 
 
 async def test_a_child_that_ends_by_itself_is_reported(directory: Path) -> None:
-    """Its name, its exit code and its last words are told."""
+    """The death of a child has its name, its exit code and the end of its output."""
     async with Family(directory) as family:
         await family.start("short", "-c", "print('why'); raise SystemExit(3)", environment=os.environ)
         death = await asyncio.wait_for(family.deaths.get(), 20)
@@ -55,7 +56,7 @@ async def test_a_child_that_ends_by_itself_is_reported(directory: Path) -> None:
 
 
 async def test_a_child_that_was_killed_is_reported_with_the_signal(directory: Path) -> None:
-    """A kill from outside is told as what it was."""
+    """The death of a killed child names the signal."""
     async with Family(directory) as family:
         child = await family.start("victim", *SLEEPER, environment=os.environ)
         child.process.kill()
@@ -63,30 +64,30 @@ async def test_a_child_that_was_killed_is_reported_with_the_signal(directory: Pa
     assert "SIGKILL" in str(death)
 
 
-async def test_a_stop_is_no_death_and_leaves_nothing(directory: Path) -> None:
-    """A child that is asked to end ends, is not reported, and the directory goes with the family."""
+async def test_a_stopped_child_is_not_reported_and_leaves_nothing(directory: Path) -> None:
+    """A stopped child is not reported as a death, and the family's directory is removed at the end."""
     async with Family(directory) as family:
         child = await family.start("calm", *SLEEPER, environment=os.environ)
-        await _says(child.output, "up")
+        await _wait_for(child.output, "up")
         assert await family.stop(child) == -signal.SIGTERM
         assert family.deaths.empty()
     assert not directory.exists()
 
 
 async def test_a_child_that_will_not_end_is_killed(directory: Path) -> None:
-    """What does not end in its time is killed."""
+    """A child that ignores SIGTERM is killed after its time."""
     async with Family(directory) as family:
         child = await family.start("stubborn", *STUBBORN, environment=os.environ, patience_s=0.2)
-        await _says(child.output, "up")
+        await _wait_for(child.output, "up")
         assert await family.stop(child) == -signal.SIGKILL
 
 
 async def test_children_do_not_outlive_a_killed_parent(directory: Path) -> None:
-    """After SIGKILL of the parent its child ends and its directory is removed."""
+    """After SIGKILL of the parent, its child ends and its directory is removed."""
     parent = subprocess.Popen([sys.executable, "-c", PARENT, str(directory)], stdout=subprocess.PIPE, text=True)
     assert parent.stdout
     child = int(parent.stdout.readline())
-    await _says(directory / "child.log", "up")
+    await _wait_for(directory / "child.log", "up")
     parent.kill()
     parent.wait()
     parent.stdout.close()

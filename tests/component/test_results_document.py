@@ -54,7 +54,7 @@ def samples() -> Iterator[Record]:
 
 
 @pytest.mark.parametrize("line", LINES, ids=[line.split()[2] + str(at) for at, line in enumerate(LINES)])
-async def test_each_line_gives_what_it_says(aws: Aws, line: str) -> None:
+async def test_each_printed_command_finds_records(aws: Aws, line: str) -> None:
     """Each printed command finds at least one record in a table with the samples."""
     if aws.emulator.name == "moto" and '"."by_' in line:
         pytest.skip(DIFFERENCES["moto", "partiql_index"])

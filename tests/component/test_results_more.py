@@ -82,7 +82,9 @@ async def test_every_record_is_exported_once_and_nothing_else(aws: Aws) -> None:
 
 
 @pytest.mark.not_on("moto", "counts")
-async def test_the_commands_say_what_the_table_says(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_commands_print_the_records_of_the_table(
+    aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """list, show, stats, export and diff work, and no text of a receipt controls the terminal."""
     hostile = "\x1b]0;owned\x07\x9b2J=HYPERLINK(1)[red]\u202e"
     before = receipt(1, total=Decimal("1.50"))

@@ -105,7 +105,7 @@ async def enqueued(aws: Aws, *, queue_url: str | None = None) -> list[Upload]:
                 found += parse(message["Body"]).uploads
 
 
-async def test_a_replay_asks_for_each_upload_as_its_record_has_it(aws: Aws) -> None:
+async def test_a_replay_requests_the_version_in_each_record(aws: Aws) -> None:
     """Each message carries the record's version, the replay id and `force`."""
     clock = Clock()
     await frozen(aws, clock, "one", 23, force=True)
@@ -129,7 +129,7 @@ async def test_running_a_finished_replay_again_sends_nothing(aws: Aws) -> None:
 
 
 @pytest.mark.parametrize("stop_at", [0, 10, 15, 30])
-async def test_an_interrupted_replay_goes_on_where_it_was(aws: Aws, stop_at: int) -> None:
+async def test_an_interrupted_replay_continues_where_it_stopped(aws: Aws, stop_at: int) -> None:
     """After an interrupt between any two batches, the next run sends the rest, each upload once."""
     clock = Clock()
     await frozen(aws, clock, "one", 34)
@@ -145,7 +145,7 @@ async def test_an_interrupted_replay_goes_on_where_it_was(aws: Aws, stop_at: int
     assert Counter(upload.key for upload in await enqueued(aws)) == Counter(upload_of(record(n)).key for n in range(34))
 
 
-async def test_a_cancelled_replay_finishes_its_batch_and_lets_go(aws: Aws) -> None:
+async def test_a_cancelled_replay_finishes_its_batch_and_releases_its_lease(aws: Aws) -> None:
     """A cancellation during a send leaves no batch in doubt, and the next run need not wait."""
     clock = Clock()
     await frozen(aws, clock, "one", 30)
@@ -226,7 +226,7 @@ async def test_a_run_that_lost_its_replay_writes_nothing(aws: Aws) -> None:
         await slow.advance(entry, sent=10)
 
 
-async def test_what_sqs_refuses_is_sent_later_and_the_others_not_again(aws: Aws) -> None:
+async def test_only_entries_that_sqs_refused_are_sent_again(aws: Aws) -> None:
     """Refused entries of a batch are retried alone; if SQS keeps refusing them, the next run sends them."""
 
     class Refusing(Tampered):
@@ -366,14 +366,14 @@ async def test_an_interrupted_redrive_leaves_the_rest_where_it_was(aws: Aws) -> 
     assert len({one.key for one in (*back, *left)}) == 6
 
 
-async def test_without_sqs_s_own_redrive_it_is_done_by_hand(aws: Aws) -> None:
+async def test_without_the_redrive_of_sqs_move_all_returns_none(aws: Aws) -> None:
     """Without StartMessageMoveTask, `move_all` returns None, so that the caller redrives the messages itself."""
     letters = dead_letters(aws, lambda: 0.0)
     _, arn = await letters.addresses()
     assert await letters.move_all(arn, pace=FAST) is None
 
 
-def test_versions_are_ordered_as_people_count() -> None:
+def test_versions_are_ordered_by_number() -> None:
     """1.10 sorts after 1.9, a release candidate before the next patch, and no version before all others."""
     versions = ["2026-11-01", "1.10.0", "1.9.2", "1.0.1", "1.0-rc1", "1.0", ""]
     assert sorted(versions, key=version_key) == ["", "1.0", "1.0-rc1", "1.0.1", "1.9.2", "1.10.0", "2026-11-01"]

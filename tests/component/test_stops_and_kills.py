@@ -1,4 +1,4 @@
-"""A worker that is stopped, killed or frozen: nothing lost, nothing done twice."""
+"""A worker that is stopped, killed or frozen loses nothing and does nothing twice."""
 
 import asyncio
 import json
@@ -29,8 +29,8 @@ def fleet(aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any], tmp_path: Path
 
 
 @CONCURRENT
-async def test_a_stop_loses_no_work_and_no_acknowledgement(aws: Aws, endpoint: FakeEndpoint, fleet: Fleet) -> None:
-    """SIGTERM with 32 in flight: exit 0, and each message is either done and gone or can be received at once."""
+async def test_a_stop_finishes_or_releases_every_message(aws: Aws, endpoint: FakeEndpoint, fleet: Fleet) -> None:
+    """After SIGTERM with 32 messages in flight, each is done and deleted, or visible at once."""
     turns = count()
     endpoint.service_s = lambda: 1.0 if next(turns) % 2 else 120.0
     keys = [f"{number}.jpg" for number in range(32)]
@@ -56,7 +56,7 @@ async def test_a_stop_loses_no_work_and_no_acknowledgement(aws: Aws, endpoint: F
 
 @CONCURRENT
 async def test_a_second_signal_ends_the_worker_at_once(aws: Aws, endpoint: FakeEndpoint, fleet: Fleet) -> None:
-    """Two SIGTERMs end a worker that is busy, with the signal's exit code."""
+    """A second SIGTERM ends a busy worker with the signal's exit code."""
     endpoint.service_s = lambda: 120.0
     await upload(aws, "slow.jpg", picture(1))
     worker = fleet.start(drain_s=20)
@@ -80,7 +80,7 @@ async def test_a_second_signal_ends_the_worker_at_once(aws: Aws, endpoint: FakeE
 async def test_a_worker_that_waits_for_its_queue_can_be_stopped(
     aws: Aws, endpoint: FakeEndpoint, fleet: Fleet, number: signal.Signals
 ) -> None:
-    """A worker that has found no SQS yet ends with 0 when it is told to."""
+    """A worker that still waits for SQS at its start ends with 0 on a signal."""
     called = asyncio.Event()
 
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -99,8 +99,10 @@ async def test_a_worker_that_waits_for_its_queue_can_be_stopped(
 
 
 @CONCURRENT
-async def test_a_killed_workers_messages_are_done_by_another(aws: Aws, endpoint: FakeEndpoint, fleet: Fleet) -> None:
-    """After SIGKILL in the middle of eight invocations another worker does all eight, each once more at most."""
+async def test_another_worker_processes_the_messages_of_a_killed_one(
+    aws: Aws, endpoint: FakeEndpoint, fleet: Fleet
+) -> None:
+    """After SIGKILL during eight invocations, another worker processes all eight, with one more invocation each."""
     endpoint.service_s = lambda: 120.0
     for number in range(8):
         await upload(aws, f"{number}.jpg", picture(number))
@@ -114,7 +116,7 @@ async def test_a_killed_workers_messages_are_done_by_another(aws: Aws, endpoint:
     await worker.ended()
     endpoint.service_s = lambda: 0.0
     begun = endpoint.begun
-    # The dead worker's claims outlive it; here nobody wants to wait a thousand seconds for their end.
+    # The dead worker's claims are valid for a thousand seconds: delete them.
     for row in (await aws.clients.dynamodb.scan(TableName=aws.resources.table))["Items"]:
         await aws.clients.dynamodb.delete_item(TableName=aws.resources.table, Key={"document": row["document"]})
     fleet.start(visibility_s=6, heartbeat_s=2, endpoint_timeout_s=1)
@@ -127,8 +129,8 @@ async def test_a_killed_workers_messages_are_done_by_another(aws: Aws, endpoint:
 
 
 @CONCURRENT
-async def test_a_worker_that_was_frozen_does_no_harm(aws: Aws, endpoint: FakeEndpoint, fleet: Fleet) -> None:
-    """A worker that wakes up after its leases have ended writes nothing over what another one did meanwhile."""
+async def test_a_frozen_worker_does_not_overwrite_newer_records(aws: Aws, endpoint: FakeEndpoint, fleet: Fleet) -> None:
+    """A frozen worker that continues after its leases have ended does not overwrite another worker's records."""
     endpoint.service_s = lambda: 2.0
     for number in range(4):
         await upload(aws, f"{number}.jpg", picture(number))

@@ -1,4 +1,4 @@
-"""The worker on real clients: uploads go in through S3, rows come out of the table."""
+"""The worker with real clients: uploads to S3 become rows of the table."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from tests.support.pictures import broken_jpeg, picture
 
 
 async def test_an_upload_becomes_a_row(aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]) -> None:
-    """What is put into the bucket stands in the table with what the endpoint read, and the queue is empty."""
+    """An upload becomes a row with the endpoint's reading, and its message is deleted."""
     body = picture(1)
     async with working(fast):
         await upload(aws, "a b/ü+&.jpg", body)
@@ -26,10 +26,10 @@ async def test_an_upload_becomes_a_row(aws: Aws, endpoint: FakeEndpoint, fast: d
 
 
 @pytest.mark.parametrize("direct", [True, False])
-async def test_the_part_of_the_endpoint_that_the_settings_name_is_called(
+async def test_the_settings_select_variant_model_and_component(
     aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any], *, direct: bool
 ) -> None:
-    """Variant, model and inference component go out as SageMaker's own headers."""
+    """Variant, model and inference component of the settings are sent as SageMaker's headers."""
     named = {"target_variant": "Green", "target_model": "m.tar.gz", "inference_component": "reader"}
     async with working(fast, **named, direct_calls=direct):
         await upload(aws, "one.jpg", picture(4))
@@ -41,7 +41,7 @@ async def test_the_part_of_the_endpoint_that_the_settings_name_is_called(
 
 @CONCURRENT
 async def test_the_same_bytes_are_paid_for_once(aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]) -> None:
-    """Eight keys with the same bytes are eight rows and one invocation."""
+    """Eight keys with the same bytes become eight rows with one invocation."""
     body = picture(2)
     endpoint.service_s = lambda: 0.3
     async with working(fast):
@@ -59,10 +59,10 @@ async def test_the_same_bytes_are_paid_for_once(aws: Aws, endpoint: FakeEndpoint
     [(b"", "empty"), (b"hello", "not_an_image"), (picture(3)[:300], "truncated")],
     ids=["empty", "text", "half"],
 )
-async def test_what_can_never_work_is_rejected_with_its_reason(
+async def test_an_invalid_picture_is_rejected_with_its_reason(
     aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any], body: bytes, reason: str
 ) -> None:
-    """An upload that is no picture becomes a rejected row, without a call of the endpoint."""
+    """An upload that is not a valid picture becomes a rejected row, without a call of the endpoint."""
     async with working(fast):
         await upload(aws, "bad.jpg", body)
         found = await until(lambda: record(aws, "bad.jpg"))
@@ -71,10 +71,10 @@ async def test_what_can_never_work_is_rejected_with_its_reason(
     assert endpoint.begun == 0
 
 
-async def test_an_unknown_body_goes_to_the_dead_letter_queue_and_says_why(
+async def test_an_unknown_body_is_dead_lettered_with_its_reason(
     aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]
 ) -> None:
-    """A message that names no upload ends in the dead-letter queue with its body and a reason."""
+    """A message without an upload is moved to the dead-letter queue with its body and a reason."""
     body = json.dumps({"what": "is this?"})
     async with working(fast):
         await aws.clients.sqs.send_message(QueueUrl=aws.resources.queue_url, MessageBody=body)
@@ -90,7 +90,7 @@ async def test_an_unknown_body_goes_to_the_dead_letter_queue_and_says_why(
 async def test_an_outage_of_the_endpoint_uses_up_no_receives(
     aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]
 ) -> None:
-    """While the endpoint is down receipts wait where they are; when it is back they are done on their first receive."""
+    """Receipts wait during an outage of the endpoint, and are done on their first receive after it."""
     endpoint.down = True
     async with working(fast) as worker:
         for number in range(4):
@@ -100,7 +100,7 @@ async def test_an_outage_of_the_endpoint_uses_up_no_receives(
             return any(breaker.open for breaker in worker.parts.dependencies.breakers)
 
         await until(open_breaker)
-        await asyncio.sleep(7)  # longer than a message stays invisible without extension
+        await asyncio.sleep(7)  # longer than the visibility timeout without extension
         endpoint.down = False
         for number in range(4):
             found = await until(lambda number=number: record(aws, f"{number}.jpg"))  # type: ignore[misc]  # mypy cannot infer a default
@@ -112,12 +112,12 @@ async def test_an_outage_of_the_endpoint_uses_up_no_receives(
 @pytest.mark.parametrize(
     ("second", "currency"),
     [("EUR", "EUR"), ("EURO", None), (None, None)],
-    ids=["mended", "wrong again", "no receipt the second time"],
+    ids=["corrected", "wrong again", "no receipt the second time"],
 )
-async def test_one_wrong_field_does_not_cost_the_receipt(
+async def test_one_wrong_field_does_not_lose_the_receipt(
     aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any], second: str | None, currency: str | None
 ) -> None:
-    """A language model is asked once more; what is wrong even then is left empty, named, and looked at by a person."""
+    """A chat model is asked again about a wrong field. A field that is wrong twice is left out, and needs review."""
 
     def answer(_body: bytes) -> bytes:
         said = second if endpoint.calls.total() > 1 else "EURO"
@@ -139,25 +139,25 @@ async def test_one_wrong_field_does_not_cost_the_receipt(
 async def test_a_failing_receipt_is_recorded_and_dead_lettered(
     aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]
 ) -> None:
-    """A receipt that the model always refuses becomes a failed row, and its message ends in the dead-letter queue."""
+    """A receipt that the model always refuses becomes a failed row, and its message a dead letter."""
     endpoint.fault = lambda: "ModelError:422"
     async with working(fast):
-        await upload(aws, "poison.jpg", picture(5))
+        await upload(aws, "bad.jpg", picture(5))
 
         async def dead() -> bool:
             return await left(aws, aws.resources.dead_letter_url) == 1
 
         await until(dead, seconds=60)
-    found = await record(aws, "poison.jpg")
+    found = await record(aws, "bad.jpg")
     assert found is not None
     assert (found.status, found.reason) == ("failed", "model_refused")
     assert found.receives == aws.specs.queue.max_receive_count
 
 
-async def test_a_picture_that_is_broken_inside_is_rejected_once_the_model_refuses_it(
+async def test_a_picture_with_broken_data_is_rejected_when_the_model_refuses_it(
     aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]
 ) -> None:
-    """A JPEG of a whole header and a whole end is passed on; when the model refuses it no other try helps."""
+    """A JPEG with broken data is sent to the model, and rejected as corrupt after the first refusal."""
     endpoint.fault = lambda: "ModelError:400"
     async with working(fast):
         await upload(aws, "broken.jpg", broken_jpeg())
@@ -168,8 +168,8 @@ async def test_a_picture_that_is_broken_inside_is_rejected_once_the_model_refuse
     assert endpoint.begun == 1
 
 
-async def test_a_stop_hands_back_what_is_not_done(aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]) -> None:
-    """A worker that is stopped in the middle leaves its message visible at once, for the next worker."""
+async def test_a_stop_releases_unfinished_messages(aws: Aws, endpoint: FakeEndpoint, fast: dict[str, Any]) -> None:
+    """A stopped worker makes its unfinished message visible at once for the next worker."""
     endpoint.service_s = lambda: 30
     async with working(fast, drain_s=0.3, visibility_s=60, heartbeat_s=20):
         await upload(aws, "slow.jpg", picture(6))

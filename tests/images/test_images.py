@@ -139,7 +139,7 @@ def test_no_image_runs_as_root_or_can_become_it(name: str, request: pytest.Fixtu
 
 
 @pytest.mark.parametrize(("name", "module"), [("worker", "worker.runtime.worker"), ("reader", "worker.reader.server")])
-def test_everything_that_is_imported_has_its_bytecode(name: str, module: str, request: pytest.FixtureRequest) -> None:
+def test_every_imported_module_has_its_bytecode(name: str, module: str, request: pytest.FixtureRequest) -> None:
     """A start on a read-only file system compiles nothing."""
     script = (
         f"import importlib, os, sys; importlib.import_module({module!r})\n"

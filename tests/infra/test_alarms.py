@@ -83,7 +83,7 @@ def test_every_breaker_has_its_alarm(state: State) -> None:
     assert sorted(watched) == sorted(address.split("breaker-")[1].rstrip('"]') for address in alarms)
 
 
-def test_every_way_to_get_stuck_has_an_alarm_that_somebody_gets(state: State) -> None:
+def test_every_way_to_get_stuck_has_an_alarm_that_notifies_the_topic(state: State) -> None:
     """All alarms exist, describe what to do, and notify the topic when they start and when they end."""
     topic = state.one("module.observability.aws_sns_topic.alarms")["arn"]
     alarms = {
@@ -108,7 +108,7 @@ def test_the_runbook_has_every_alarm() -> None:
         assert f"`{known}`" in runbook or f"`-{name.removeprefix('breaker-')}`" in runbook, name
 
 
-def test_only_cloudwatch_of_this_account_may_tell_the_topic(state: State) -> None:
+def test_only_cloudwatch_of_this_account_may_publish_to_the_topic(state: State) -> None:
     """The topic's policy names the sender, the account and the prefix of the alarms."""
     policy = json.loads(state.one("module.observability.aws_sns_topic_policy.alarms")["policy"])
     (statement,) = policy["Statement"]

@@ -140,7 +140,7 @@ class _Person:
         await self._ask("statistics", "GET", "/v1/stats")
         await self._ask("the queue", "GET", "/v1/queue")
         await self._ask("what happens now", "GET", "/v1/live")
-        async with self._http.get("/v1/receipts", headers={"Authorization": "Bearer nobody"}) as answer:
+        async with self._http.get("/v1/receipts", headers={"Authorization": "Bearer wrong"}) as answer:
             self.answers["without the token"] = answer.status
 
     async def _upload(self, name: str, data: bytes) -> Any:

@@ -128,7 +128,7 @@ def test_the_fleet_scales_by_the_plan(root: str, min_tasks: int, request: pytest
     assert oldest["threshold"] == wanted.oldest_message_alarm_s
 
 
-def test_target_tracking_is_the_plans_too(offline: Offline) -> None:
+def test_target_tracking_equals_the_plan(offline: Offline) -> None:
     """Target tracking matches too, with numbers that the command printed as tfvars."""
     wanted = plan(ScalingPolicy(receipt_s=2.5, max_tasks=5_000))
     state = offline.apply("custom", BASIC | {"scaling_policy": "target_tracking", "scaling": wanted.as_dict()})

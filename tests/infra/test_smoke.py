@@ -57,7 +57,7 @@ def test_terraform_works_on_a_copy_that_is_gone_afterwards(smoke: Smoke) -> None
     assert not place.exists()
 
 
-def test_it_makes_a_stack_of_its_own(smoke: Smoke, offline: Offline) -> None:
+def test_it_creates_a_separate_stack(smoke: Smoke, offline: Offline) -> None:
     """The stack has its own name and bucket, sends no mail, and can be destroyed."""
     state = offline.apply("custom", {}, of=smoke.applied)
     assert state.output("bucket").startswith("rcpt-smoke-")

@@ -52,7 +52,7 @@ def test_two_stacks_of_one_account_share_nothing(offline: Offline, custom: State
 
 
 @pytest.mark.parametrize("root", ["express", "custom"])
-def test_the_next_commands_are_ready_to_be_typed(root: str, request: pytest.FixtureRequest) -> None:
+def test_the_next_commands_can_be_typed_as_printed(root: str, request: pytest.FixtureRequest) -> None:
     """The output `next` has complete commands of known tools, with the settings of a task."""
     state: State = request.getfixturevalue(root)
     lines = state.output("next").splitlines()

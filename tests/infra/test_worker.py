@@ -36,7 +36,7 @@ class Run:
 
 
 @pytest.mark.parametrize("root", ["express", "custom"])
-def test_every_call_that_the_resources_stand_for_is_taken(offline: Offline, root: str, request: Any) -> None:
+def test_botocore_accepts_every_call_that_creates_the_resources(offline: Offline, root: str, request: Any) -> None:
     """botocore accepts the parameters of every call, including those of Express Mode."""
     said = offline.replay(request.getfixturevalue(root), skip=NO_CLUSTER)
     assert "failed  " not in said
@@ -56,7 +56,7 @@ def test_every_other_upload_ends_as_a_row_too(run: Run) -> None:
     assert run.rows["in/not-there.jpg"]["status"] == "rejected"
 
 
-def test_what_is_no_message_is_a_dead_letter(run: Run) -> None:
+def test_a_malformed_body_becomes_a_dead_letter(run: Run) -> None:
     """A malformed body is in the dead-letter queue with its reason."""
     (message,) = run.dead
     assert message["Body"] == "not a message"
@@ -68,7 +68,7 @@ def test_the_worker_stops_cleanly(run: Run) -> None:
     assert run.process.exit_code == 0
 
 
-def test_the_metrics_bear_the_stacks_name(run: Run) -> None:
+def test_the_metrics_have_the_stacks_name(run: Run) -> None:
     """Metrics have the dimension `Service` with the stack's name, which the alarms read, and count events."""
     assert run.process.metrics
     assert {line["Service"] for line in run.process.metrics} == {"receipts"}

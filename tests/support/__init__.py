@@ -1,1 +1,1 @@
-"""What several rooms of tests stand on."""
+"""Code that several test directories share."""

@@ -1,4 +1,4 @@
-"""The `receipts` command in a process of its own, as people run it."""
+"""The `receipts` command in a separate process, as people run it."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 
 def receipts(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command with this process's environment and `environment`, and return how it ended."""
+    """Run the command with this process's environment plus `environment`, and return the completed process."""
     return subprocess.run(
         [sys.executable, "-m", "worker", *arguments],
         env={**os.environ, **environment},

@@ -1,4 +1,4 @@
-"""A SageMaker endpoint for tests: it answers for each picture what the test has taught it, in the way it was told."""
+"""A SageMaker endpoint for tests, with configurable answers, latency, capacity and faults."""
 
 import asyncio
 import hashlib
@@ -17,21 +17,21 @@ THROTTLE = ("ThrottlingException", 400, {"message": None})
 
 @dataclass
 class FakeEndpoint:
-    """Answers one total a picture: its SHA-256 decides, so that a wrong row can be told from a right one."""
+    """An endpoint that derives each total from the picture's SHA-256, so that tests can recognise wrong rows."""
 
     service_s: Callable[[], float] = lambda: 0.0
     capacity: int = 1_000_000
-    """Calls at a time; above it they are throttled."""
+    """Number of concurrent calls above which calls are throttled."""
     fault: Callable[[], str | None] = lambda: None
-    """Asked for each call: None answers, "reset" cuts the connection before the work and "lost" after it, else an error
-    code of SageMaker's runtime."""
+    """Called for each call. None means an answer, "reset" cuts the connection before the work and "lost" after it.
+    Anything else is an error code of SageMaker's runtime."""
     fault_for: Callable[[bytes], str | None] = lambda _: None
-    """Asked for each picture, with the same answers as `fault`."""
+    """Called with each picture; returns the same values as `fault`."""
     answer: Callable[[bytes], bytes] | None = None
     calls: Counter[str] = field(default_factory=Counter)
-    """Calls that were served, by picture."""
+    """Number of served calls by picture (SHA-256)."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Of the newest call."""
+    """Headers of the latest call."""
     begun: int = 0
     throttled: int = 0
     running: int = 0
@@ -86,7 +86,7 @@ class FakeEndpoint:
 
 
 def cut(request: web.Request) -> web.Response:
-    """Cut the connection of `request`, unless whoever made it is gone already."""
+    """Cut the connection of `request`, unless the client has closed it already."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
@@ -98,7 +98,7 @@ def total_of(picture: bytes) -> str:
 
 
 def reading(picture: bytes) -> bytes:
-    """Return the answer of the protocol `image` for `picture`."""
+    """Return the endpoint's answer for `picture` in the endpoint protocol `image`."""
     receipt = {
         "merchant": {"name": "Test Shop"},
         "purchase_date": "2026-03-04",

@@ -1,4 +1,4 @@
-"""Worker processes that can be killed, stopped and counted; none of them outlives the process that started it."""
+"""Worker processes that tests can kill, stop and count. None of them outlives the process that started it."""
 
 import asyncio
 import multiprocessing
@@ -20,7 +20,7 @@ _CONTEXT.set_forkserver_preload(["worker.runtime.process"])
 
 
 def _work(environment: Mapping[str, str], log: str) -> None:
-    """Be a worker with exactly `environment` until a signal."""
+    """Run a worker with exactly `environment` until it gets a signal."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
@@ -42,14 +42,14 @@ def _end_with(sentinel: int) -> None:
 
 @dataclass
 class WorkerProcess:
-    """One worker."""
+    """One worker process, its HTTP port and its log file."""
 
     process: ForkServerProcess
     port: int
     log: Path
 
     async def health(self) -> dict[str, Any]:
-        """Return what the worker says about itself, empty where it does not answer."""
+        """Return the answer of /health, or an empty dictionary if the worker does not answer."""
         timeout = aiohttp.ClientTimeout(total=1)
         try:
             async with (
@@ -67,7 +67,7 @@ class WorkerProcess:
         os.kill(self.process.pid, number)
 
     async def ended(self, *, within_s: float = 60) -> int:
-        """Return the exit code, negative for the signal that ended it."""
+        """Wait for the end of the process and return its exit code, negative for the signal that ended it."""
         async with asyncio.timeout(within_s):
             while self.process.exitcode is None:
                 await asyncio.sleep(0.01)
@@ -76,14 +76,14 @@ class WorkerProcess:
 
 @dataclass
 class Fleet:
-    """Starts workers; ends all of them with the block."""
+    """A set of worker processes that are killed at the end of the `with` block."""
 
     environment: Mapping[str, str]
     directory: Path
     workers: list[WorkerProcess] = field(default_factory=list)
 
     def start(self, **settings: Any) -> WorkerProcess:
-        """Start a worker with `settings` on top of the environment's."""
+        """Start a worker with the environment's settings, overridden by `settings`."""
         port = _free_port()
         log = self.directory / f"worker-{len(self.workers)}.log"
         variables = {f"RECEIPTS_{name.upper()}": str(value) for name, value in settings.items()}

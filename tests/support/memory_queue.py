@@ -1,4 +1,4 @@
-"""SQS in memory, on the running loop's clock: visibility, receive counts, long polls and a dead-letter queue."""
+"""A queue in memory on the running loop's clock, with visibility, receive counts, long polls and dead letters."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -19,16 +19,16 @@ class _Message:
 
 @dataclass
 class MemoryQueue(Queue):
-    """A queue whose calls take `call_s` seconds each."""
+    """A queue in memory. Each call takes `call_s` seconds."""
 
     max_receive_count: int | None = 5
     call_s: float = 0.0
     fails: Callable[[str], Exception | None] = lambda _: None
-    """Asked before each call with its name: what it returns is raised."""
+    """Called with the name of each call. An exception that it returns is raised."""
     dead: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     calls: list[tuple[float, str]] = field(default_factory=list)
-    """When each call was made, and its name."""
+    """Time and name of each call."""
 
     def __post_init__(self) -> None:
         self.url = "memory"
@@ -42,7 +42,7 @@ class MemoryQueue(Queue):
         return asyncio.get_running_loop().time()
 
     def put(self, *bodies: str) -> None:
-        """Put messages onto the queue."""
+        """Put messages on the queue."""
         for body in bodies:
             self.messages.append(_Message(body, len(self.messages)))
         self._changed.set()

@@ -1,15 +1,15 @@
-"""Typed receipts: lines of text as OCR would find them, without a picture."""
+"""Typed receipts: lines of text in the form that OCR returns them, without a picture."""
 
 import numpy as np
 
 from worker.reader.ocr import Line
 
 WIDTH, HEIGHT = 10, 20
-"""Of a character, and of a line with its gap, in pixels."""
+"""Width of a character and height of a line with its gap, in pixels."""
 
 
 def typed(text: str, *, score: float = 0.99, heights: dict[int, float] | None = None) -> list[Line]:
-    """Give the lines of `text` as it stands: two blanks or more set pieces apart; `heights` by number of the row."""
+    """Return the lines of `text`. Two or more blanks separate pieces; `heights` gives heights by row number."""
     lines = []
     for number, row in enumerate(text.strip("\n").splitlines()):
         start = 0
@@ -25,7 +25,7 @@ def typed(text: str, *, score: float = 0.99, heights: dict[int, float] | None = 
 
 
 def line(text: str, left: float, top: float, *, score: float = 0.99, height: float = HEIGHT) -> Line:
-    """Give one line of text at a place."""
+    """Return one line of text at a position in pixels."""
     right, bottom = left + WIDTH * len(text), top + height
     corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], dtype=np.float32)
     return Line(text, score, corners)

@@ -1,4 +1,4 @@
-"""Pictures for tests: small, valid, and each different from all others."""
+"""Small, valid pictures for tests, each different from all others."""
 
 import io
 
@@ -6,7 +6,7 @@ from PIL import Image
 
 
 def picture(number: int, *, size: tuple[int, int] = (64, 64), kind: str = "JPEG") -> bytes:
-    """Return a picture that only `number` gives."""
+    """Return a picture that is unique to `number`."""
     image = Image.new("RGB", size, "white")
     for bit in range(24):
         if number >> bit & 1:
@@ -17,7 +17,7 @@ def picture(number: int, *, size: tuple[int, int] = (64, 64), kind: str = "JPEG"
 
 
 def broken_jpeg() -> bytes:
-    """Return a JPEG whose first Huffman table makes no sense; header and end are as they should be."""
+    """Return a JPEG with an invalid first Huffman table. Its header and its end are valid."""
     whole = picture(1)
     lengths = whole.index(b"\xff\xc4") + 5
     return whole[:lengths] + b"\xff" * 16 + whole[lengths + 16 :]

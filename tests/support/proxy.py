@@ -1,4 +1,4 @@
-"""A network between the worker and a service, with the faults that networks have."""
+"""An HTTP proxy between the worker and a service that injects network faults."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -13,22 +13,22 @@ from yarl import URL
 from tests.support.endpoint import cut
 
 Fault = Literal["before", "after", "middle"]
-"""Cut before the service has the request, after it has acted but before its reply, or in the middle of the reply."""
+"""When the connection is cut: before the service gets the request, after it has acted, or during its reply."""
 
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade"}
 
 
 @dataclass
 class FaultyProxy:
-    """Passes HTTP on to `target`, less what its faults take away."""
+    """A proxy that forwards HTTP to `target`, except where a fault cuts the connection."""
 
     target: str
     fault: Callable[[web.Request], Fault | None] = lambda _: None
-    """Asked for each request."""
+    """Called for each request; returns its fault."""
     down: bool = False
     """Cut every connection."""
     bytes_per_s: float | None = None
-    """How fast replies are passed on."""
+    """Speed at which replies are forwarded."""
     requests: int = 0
     faults: int = 0
     url: str = ""
@@ -36,7 +36,7 @@ class FaultyProxy:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         try:
             return await self._pass_on(request)
-        except ConnectionError:  # the client was killed meanwhile
+        except ConnectionError:  # the client has been killed
             return cut(request)
 
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""An AWS for tests that looks at signatures, as the emulators do not: botocore's signer has to find the same one."""
+"""A stand-in for AWS that checks signatures with botocore's signer. The emulators do not check them."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -22,12 +22,12 @@ async def _add_request_id(_: web.Request, response: web.StreamResponse) -> None:
 
 @dataclass
 class SignedAws:
-    """Answers what is signed by one of its keys, and 403 to everything else."""
+    """A server that answers requests signed with one of its keys, and answers 403 to all others."""
 
     keys: dict[str, ReadOnlyCredentials]
     answer: Answer = _empty
     requests: list[web.Request] = field(default_factory=list)
-    """What was rightly signed."""
+    """The requests with a valid signature."""
     refused: int = 0
     request_ids: bool = True
     """Whether answers have the header that every answer of AWS has."""

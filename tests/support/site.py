@@ -1,4 +1,4 @@
-"""A place for whole workers: an emulator in a process of its own, an endpoint, the resources, and a fleet."""
+"""An environment for whole worker processes: an emulator process, an endpoint, the resources and a fleet."""
 
 import os
 from collections.abc import AsyncIterator
@@ -20,14 +20,14 @@ from worker.workbench.local.provision import Provisioned
 
 @dataclass(frozen=True)
 class Site:
-    """Everything that a worker needs, and nothing that it could mistake for AWS."""
+    """Everything that a worker needs. Nothing in it reaches AWS."""
 
     aws: Clients
     resources: Provisioned
     fleet: Fleet
 
     async def worker(self, **settings: object) -> WorkerProcess:
-        """Start a worker, with its defaults but for `settings`, and wait until it answers."""
+        """Start a worker with the default settings, overridden by `settings`, and wait until it answers."""
         worker = self.fleet.start(
             queue_url=self.resources.queue_url,
             table=self.resources.table,
@@ -41,7 +41,7 @@ class Site:
 
 @asynccontextmanager
 async def site(name: str, endpoint: FakeEndpoint) -> AsyncIterator[Site]:
-    """Set up a place whose resources are called `name`, with `endpoint`, which is served already."""
+    """Set up a site with resources named `name`. `endpoint` must be served already."""
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix=f"receipts-{name}-")))
         family = await stack.enter_async_context(Family(directory / "family"))

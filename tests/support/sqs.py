@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass
 class Copy:
-    """One copy of a message: a standard queue may keep and deliver several."""
+    """One copy of a message. A standard queue may keep and deliver several."""
 
     message_id: str
     body: str
@@ -20,7 +20,7 @@ class Copy:
 
 
 class QueueModel:
-    """The queue and its dead-letter queue, on a clock that is passed in."""
+    """A queue and its dead-letter queue. They use the clock that is passed in."""
 
     def __init__(self, *, clock: Callable[[], float], rng: random.Random, max_receive_count: int) -> None:
         self.copies: list[Copy] = []
@@ -33,17 +33,17 @@ class QueueModel:
         self._arrived = asyncio.Event()
 
     def send(self, message_id: str, body: str) -> None:
-        """Put a message onto the queue."""
+        """Put a message on the queue."""
         self.copies.append(Copy(message_id, body, self._clock(), self._clock()))
         self._arrived.set()
 
     def duplicate(self, at: int) -> None:
-        """Let a further copy of a message be delivered, whatever becomes of the first."""
+        """Deliver another copy of a message, even if the first copy is deleted."""
         original = self.copies[at % len(self.copies)]
         self.send(original.message_id, original.body)
 
     def visible(self) -> list[Copy]:
-        """Return what can be received now, dead-lettering what has been received too often."""
+        """Return the copies that can be received now. Move those received too often to the dead-letter queue."""
         ready = [copy for copy in self.copies if copy.visible_at <= self._clock()]
         for copy in ready:
             if copy.receives >= self._most:
@@ -52,11 +52,11 @@ class QueueModel:
         return [copy for copy in ready if copy in self.copies]
 
     def held(self, handle: str) -> bool:
-        """Tell whether `handle` is the latest of its copy and nobody else can receive that now."""
+        """Return whether `handle` is the latest of its copy and the copy is still invisible to other receivers."""
         return any(copy.handle == handle and copy.visible_at > self._clock() for copy in self.copies)
 
     async def wait(self, wait_s: float) -> None:
-        """Wait until something is visible, `wait_s` seconds at most."""
+        """Wait until a message is visible, at most `wait_s` seconds."""
         deadline = self._clock() + wait_s
         while not self.visible() and self._clock() < deadline:
             self._arrived.clear()
@@ -68,7 +68,7 @@ class QueueModel:
                 pass
 
     def receive(self, count: int, visibility_s: float) -> dict[str, Any]:
-        """Hand out up to `count` messages in any order."""
+        """Return up to `count` messages in any order."""
         ready = self.visible()
         chosen = self._rng.sample(ready, min(count, len(ready)))
         messages = []
@@ -91,13 +91,13 @@ class QueueModel:
         return {"Messages": messages} if messages else {}
 
     def delete(self, entries: list[dict[str, Any]]) -> dict[str, Any]:
-        """Delete by handle; a stale handle succeeds and deletes nothing."""
+        """Delete by handle. A stale handle succeeds and deletes nothing."""
         handles = {entry["ReceiptHandle"] for entry in entries}
         self.copies = [copy for copy in self.copies if copy.handle not in handles]
         return {"Successful": [{"Id": entry["Id"]} for entry in entries]}
 
     def change_visibility(self, entries: list[dict[str, Any]]) -> dict[str, Any]:
-        """Set visibility by handle; what is not in flight under that handle is the sender's fault."""
+        """Set visibility by handle. A message that is not in flight under its handle is a sender fault."""
         reply: dict[str, Any] = {"Successful": [], "Failed": []}
         for entry in entries:
             handle = entry["ReceiptHandle"]

@@ -1,4 +1,4 @@
-"""A model of a DynamoDB table, as far as the worker uses one: conditional puts and updates, consistent reads."""
+"""A model of the DynamoDB features that the worker uses: conditional puts and updates, consistent reads."""
 
 import copy
 import functools
@@ -17,18 +17,18 @@ _WORD = re.compile(r"attribute_not_exists\(([#\w]+)\)|[#:]?\w+|<>|<=|>=|[<>=()]"
 
 
 class _Absent:
-    """An attribute that is not there: no comparison with it holds."""
+    """A missing attribute: every comparison with it is false."""
 
     def __eq__(self, other: object) -> bool:
         return False
 
     __ne__ = __lt__ = __gt__ = __le__ = __ge__ = __eq__
-    __hash__ = None  # type: ignore[assignment]  # nothing keeps it in a set
+    __hash__ = None  # type: ignore[assignment]  # never stored in a set
 
 
 @functools.lru_cache(maxsize=64)
 def _compiled(expression: str) -> CodeType:
-    """Translate a condition into Python: `at(name)` is an attribute or value, `absent(name)` says it is not there."""
+    """Translate a condition into Python: `at(name)` is an attribute or value, `absent(name)` tells if it is missing."""
     words = []
     for match in _WORD.finditer(expression):
         word = match.group()
@@ -44,7 +44,7 @@ def _compiled(expression: str) -> CodeType:
 
 
 class TableModel:
-    """One table whose partition key is `document`."""
+    """One table with the partition key `document`."""
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, Any]] = {}
@@ -69,7 +69,7 @@ class TableModel:
             raise ClientError(error, "Write")
 
     def put(self, request: dict[str, Any]) -> dict[str, Any]:
-        """PutItem."""
+        """Apply a PutItem request."""
         item = from_attributes(request["Item"])
         self._check(item["document"], request)
         self.on_put(self.rows.get(item["document"]), item)
@@ -77,7 +77,7 @@ class TableModel:
         return {}
 
     def update(self, request: dict[str, Any]) -> dict[str, Any]:
-        """UpdateItem with SET and REMOVE."""
+        """Apply an UpdateItem request with SET and REMOVE."""
         key = from_attributes(request["Key"])["document"]
         self._check(key, request)
         names = request.get("ExpressionAttributeNames", {})
@@ -92,6 +92,6 @@ class TableModel:
         return {}
 
     def get(self, request: dict[str, Any]) -> dict[str, Any]:
-        """GetItem."""
+        """Answer a GetItem request."""
         row = self.rows.get(from_attributes(request["Key"])["document"])
         return {"Item": to_attributes(copy.deepcopy(row))} if row else {}

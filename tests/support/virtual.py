@@ -1,4 +1,4 @@
-"""Virtual time: an event loop whose clock jumps to the next thing that is due, so that an hour takes a millisecond."""
+"""Virtual time: an event loop whose clock jumps to the next scheduled callback, so that an hour takes a millisecond."""
 
 import asyncio
 import functools
@@ -9,37 +9,37 @@ from typing import Any, ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 START = 1_700_000_000.0
-"""The loop's first moment, so that it can also stand for seconds since the epoch."""
+"""The loop's initial time, so that loop times are also plausible seconds since the epoch."""
 
 
 class Deadlock(AssertionError):
-    """Nothing is due and nothing is ready: whoever waits would wait for ever."""
+    """No callback is scheduled and no file is ready: every waiting task would wait indefinitely."""
 
 
 class _Selector(selectors.SelectSelector):
-    """Instead of waiting, moves the loop's clock."""
+    """A selector that advances the loop's clock instead of waiting."""
 
     loop: "VirtualLoop"
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Return what is ready now; where nothing is, let `timeout` seconds pass on the loop's clock."""
+        """Return what is ready now. If nothing is, advance the loop's clock by `timeout` seconds."""
         events = super().select(0)
         if not events:
             if timeout is None:
-                raise Deadlock("every task waits for something that nobody will do")
+                raise Deadlock("every task waits for something that no task will do")
             self.loop.now += timeout
         return events
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop on a clock of its own."""
+    """An event loop with its own clock."""
 
     def __init__(self, start: float = START) -> None:
         self.now = start
         selector = _Selector()
         selector.loop = self
         super().__init__(selector)
-        self._clock_resolution = 1e-6  # what START leaves of a float's digits
+        self._clock_resolution = 1e-6  # a float near START has no finer resolution
 
     def time(self) -> float:
         """Return the virtual time, seconds."""
@@ -47,18 +47,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def now() -> float:
-    """Return the time of the running loop: the clock to pass to what is tested."""
+    """Return the time of the running loop. Pass this function to the tested code as its clock."""
     return asyncio.get_running_loop().time()
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Return what `main` returns, run in virtual time that begins at 0."""
+    """Run `main` in virtual time that begins at 0 and return its result."""
     with asyncio.Runner(loop_factory=lambda: VirtualLoop(0.0)) as runner:
         return runner.run(main)
 
 
 def virtual(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """Run the coroutine function `test` in virtual time; no task may be left over."""
+    """Run the coroutine function `test` in virtual time."""
 
     @functools.wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -69,6 +69,6 @@ def virtual(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
 
 
 async def settle_down() -> None:
-    """Let everything run that can run now."""
+    """Let all tasks that are ready run until they wait."""
     for _ in range(20):
         await asyncio.sleep(0)

@@ -1,7 +1,6 @@
-"""A world for the worker's own code: models of SQS, S3, DynamoDB and an endpoint, and workers that can die anywhere.
+"""A simulated world for the real worker code: models of SQS, S3, DynamoDB and the endpoint, and killable workers.
 
-A dead process is one whose calls reach nobody any more. So a worker dies by its calls being cut off, before or after
-any of them takes effect, and by its tasks being cancelled: what they still try changes nothing.
+A worker "dies" before or after any of its calls takes effect: its tasks are cancelled, and later calls have no effect.
 """
 
 import asyncio
@@ -32,7 +31,7 @@ from worker.telemetry import Telemetry
 
 BUCKET = "b"
 MAX_RECEIVES = 5
-SETTINGS = Settings.model_construct(  # past the checks of a real deployment: this world is small and fast
+SETTINGS = Settings.model_construct(  # skips validation: the values are smaller than a real deployment allows
     queue_url="queue",
     endpoint="e",
     table="table",
@@ -55,7 +54,7 @@ _HANDLE: contextvars.ContextVar[str] = contextvars.ContextVar("handle")
 
 
 class World:
-    """Everything outside the workers, and what must never happen in it."""
+    """Everything outside the workers. `violations` collects what must never happen."""
 
     def __init__(self, loop: VirtualLoop, *, seed: int, versioned: bool, sequenced: bool) -> None:
         self.loop = loop
@@ -67,26 +66,26 @@ class World:
         self.objects: dict[tuple[str, str | None], bytes] = {}
         self.uploads: dict[str, list[bytes]] = {}
         self.order: dict[tuple[str, str], int] = {}
-        """Which upload of its document (0, 1, …) was made at a time."""
+        """Number of the upload (0, 1, …) by document and time."""
         self.down: set[str] = set()
         self.lost_replies: Counter[str] = Counter()
         self.invocations: Counter[str] = Counter()
-        self.unheard: Counter[str] = Counter()
-        """Invocations whose answer reached nobody: whoever asked had died, stopped or lost the message by then."""
+        self.answers_not_received: Counter[str] = Counter()
+        """Invocations whose answer was not received: the worker had died, stopped or lost the message by then."""
         self.service_s = 0.5
         self.unreadable: set[bytes] = set()
-        """Pictures that the endpoint never answers as it should."""
+        """Pictures for which the endpoint always returns an unusable answer."""
         self.crashes = self.leases_lost = 0
         self.processes: list[Process] = []
         self.violations: list[str] = []
         loop.set_task_factory(_owned_task)
 
     def upload(self, key: str, body: bytes) -> None:
-        """Put an object and its event."""
+        """Store an object and send its event to the queue."""
         before = self.uploads.setdefault(key, [])
         version = f"v{len(before)}" if self.versioned else None
         self.objects[key, version] = self.objects[key, None] = body
-        # The same bytes under one key count as one upload within a second, where nothing else tells them apart.
+        # Without versions and sequencers, two uploads of the same bytes to one key within a second count as one.
         self.loop.now += 0.002 if self.versioned or self.sequenced else 1.0
         at = timestamp_of(self.loop.now)
         self.order[f"{BUCKET}/{key}", at] = len(before)
@@ -108,7 +107,7 @@ class World:
             self.violations.append(f"upload {older} of {new['document']} was overwritten by upload {newer}")
 
     def index(self, row: dict[str, Any]) -> int:
-        """Return which upload of its document a record is about."""
+        """Return the number of the upload that `row` describes."""
         return self.order[row["document"], row["uploaded_at"]]
 
     def start(self) -> "Process":
@@ -119,7 +118,7 @@ class World:
 
     @property
     def alive(self) -> list["Process"]:
-        """Return the workers that run."""
+        """Return the running workers."""
         return [process for process in self.processes if not process.dead and not process.main.done()]
 
     def advance(self, seconds: float) -> None:
@@ -127,7 +126,7 @@ class World:
         self.loop.run_until_complete(asyncio.sleep(seconds))
 
     def close(self) -> None:
-        """End whatever still runs."""
+        """Cancel all tasks and close the loop."""
         for process in self.processes:
             process.dead = True
         left = asyncio.all_tasks(self.loop)
@@ -138,7 +137,7 @@ class World:
 
 
 def timestamp_of(now: float) -> str:
-    """Return a time of the virtual clock as events have it."""
+    """Return a time of the virtual clock in the format of S3 events."""
     import datetime as dt
 
     return timestamp(dt.datetime.fromtimestamp(now, dt.UTC))
@@ -156,19 +155,19 @@ def _owned_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any)
 
 
 class _Inline(Executor):
-    """Does the work at once: threads have no place in virtual time."""
+    """An executor that runs each call immediately, because threads do not follow virtual time."""
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         future: Future[Any] = Future()
         try:
             future.set_result(function(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 - handed on to whoever waits
+        except Exception as error:  # noqa: BLE001 - passed on to the caller
             future.set_exception(error)
         return future
 
 
 class _Body:
-    """The body of a reply, as aiobotocore's streams are read."""
+    """The body of a reply, with the interface of aiobotocore's streams."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -187,13 +186,13 @@ class _Body:
 
 
 class Process:
-    """One worker: the real consumer, leases, settlement, pipeline and store, on clients of this world."""
+    """One worker: the real consumer, leases, settlement, pipeline and store, with clients of this world."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.dead = False
         self.fuse: int | None = None
-        """Steps of calls until it dies."""
+        """Number of steps until the worker dies."""
         self.tasks: list[asyncio.Task[Any]] = []
         self.receiving = 0
         self.main: asyncio.Task[None] = world.loop.run_until_complete(self._start())
@@ -239,11 +238,11 @@ class Process:
                 side.cancel()
 
     def stop(self) -> None:
-        """Stop as on SIGTERM."""
+        """Stop the worker as SIGTERM does."""
         self.consumer.stop()
 
     def die(self) -> None:
-        """Stop as on SIGKILL."""
+        """End the worker as SIGKILL does."""
         if not self.dead:
             self.dead = True
             self.world.crashes += 1
@@ -251,7 +250,7 @@ class Process:
                 self.world.loop.call_soon(task.cancel)
 
     def step(self) -> None:
-        """Pass one of the points at which a process may die."""
+        """Mark a point at which the process may die."""
         if self.fuse is not None:
             self.fuse -= 1
             if self.fuse <= 0:
@@ -268,7 +267,7 @@ class _Client:
         self._world = process.world
 
     async def _call(self, service: str, effect: Callable[[], dict[str, Any]], *, service_s: float = 0.0) -> Any:
-        """Make a call: the way there, the effect, the way back; the process may die before and after each."""
+        """Send the request, apply the effect, return the reply. The process may die before and after each step."""
         world, step = self._world, self._process.step
         step()
         await asyncio.sleep(world.rng.uniform(0.01, 0.2))
@@ -326,7 +325,7 @@ class _Client:
         return await self._call("dynamodb", lambda: self._world.table.update(request))
 
     async def query(self, **_: Any) -> Any:
-        """Return no possible duplicate: this table has no indexes."""
+        """Return no items: the table model has no indexes, so no duplicates are found."""
         return {"Items": []}
 
     async def get_item(self, **request: Any) -> Any:
@@ -347,5 +346,5 @@ class _Client:
         try:
             return await self._call("sagemaker", effect, service_s=world.service_s)
         except BaseException:
-            world.unheard[content] += served
+            world.answers_not_received[content] += served
             raise

@@ -43,7 +43,7 @@ def valid(line: str) -> dict[str, Any]:
 
 
 @given(happenings)
-def test_every_line_is_valid_and_counts_are_told_once(happened: list[tuple[str, str, Any]]) -> None:
+def test_every_line_is_valid_and_counts_are_reported_once(happened: list[tuple[str, str, Any]]) -> None:
     """Each line conforms to the specification for any events, and no event is reported twice."""
     telemetry = Telemetry(clock=lambda: 1_700_000_000.5)
     telemetry.level("InFlight", lambda: 3)

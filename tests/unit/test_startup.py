@@ -1,4 +1,4 @@
-"""A stop before a process is ready."""
+"""A stop while a process starts."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from worker.workbench.local import environment
 
 @pytest.mark.parametrize("verb", ["worker", "console"])
 def test_a_stop_during_the_start_ends_with_0(verb: str) -> None:
-    """A process that still waits for its queue to answer has nothing to finish on SIGTERM."""
+    """SIGTERM ends a process that still waits for its queue's answer, with exit code 0."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(60)
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"

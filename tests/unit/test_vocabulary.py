@@ -39,8 +39,8 @@ DOCSTRING_STARTS: Final = re.compile(r'^\s*"""(?:What|That which|Who|Whose|Wheth
 """A docstring names its subject: 'The policy of …', not 'What … keeps to'."""
 SUFFIXES: Final = {".py", ".md", ".tf", ".hcl", ".js", ".html", ".sh", ".yaml", ".yml", ".cfg", ".toml", ".Dockerfile"}
 EXEMPT: Final = {"tests/unit/test_vocabulary.py", "CODE_OF_CONDUCT.md"}
-DATA: Final = ("requirements/", "worker/reader/data/", "worker/workbench/local/samples/", "tests/")
-"""Words printed on receipts, lock files and, so far, the tests."""
+DATA: Final = ("requirements/", "worker/reader/data/", "worker/workbench/local/samples/")
+"""Words printed on receipts, and lock files."""
 
 
 def texts() -> Iterator[tuple[str, int, str]]:
@@ -68,6 +68,6 @@ def test_no_text_uses_a_banned_phrase() -> None:
 
 
 def test_a_docstring_names_its_subject() -> None:
-    """No docstring of the package starts with a clause in place of a subject."""
+    """No docstring starts with a clause in place of a subject."""
     found = [f"{name}:{number}: {line.strip()}" for name, number, line in texts() if DOCSTRING_STARTS.match(line)]
     assert found == []

@@ -1,4 +1,4 @@
-"""The wheel: what the images install."""
+"""The wheel that the images install."""
 
 import shutil
 import subprocess
@@ -9,8 +9,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
-    """Data beside the code is in the wheel too: an installation has what a checkout has."""
+def test_the_wheel_has_every_file_of_the_package(tmp_path: Path) -> None:
+    """The wheel contains code and data files, so an installation has every file of a checkout."""
     source = tmp_path / "source"
     shutil.copytree(ROOT / "worker", source / "worker", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):

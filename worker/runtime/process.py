@@ -69,7 +69,7 @@ def _raise_descriptor_limit(settings: Settings) -> None:
         most = max(1, (hard - DESCRIPTORS_OF_A_WORKER) // DESCRIPTORS_PER_MESSAGE)
         raise SettingsError(
             f"RECEIPTS_MAX_IN_FLIGHT: {settings.max_in_flight} messages need about {needed} file descriptors, but "
-            f"the process may open {hard}. Raise that limit (ulimit -n, or nofile of the container), or set at most {most}."
+            f"the process may open {hard}. Raise that limit (nofile of the container), or set at most {most}."
         )
 
 

@@ -1,4 +1,4 @@
-"""The worker's image at the size of the smallest Fargate task: a quarter of a CPU and 512 MiB (`make images` first)."""
+"""The worker's image with the limits of the smallest Fargate task: 0.25 CPU and 512 MiB. Needs `make images`."""
 
 import datetime as dt
 import json
@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.benchmarks.bench import Bench, Result
 from tests.benchmarks.contenders import worker
-from tests.benchmarks.processes import SUBJECT_CORE, BenchError, NotHere, Process, place, running, tree_cpu_s
+from tests.benchmarks.processes import SUBJECT_CORE, BenchError, NotAvailable, Process, place, running, tree_cpu_s
 from tests.benchmarks.sampling import until_stored
 from tests.benchmarks.serving import LoadServer, passing, photo
 from tests.benchmarks.spread import Goal
@@ -24,36 +24,36 @@ CPUS = "0.25"
 MEMORY = "512m"
 SLOTS = 32
 SERVICE_S = 0.5
-# The worker's image is hardened in the same way by docker/smoke.py; /tmp is the container's own.
+# docker/smoke.py hardens the worker's image in the same way; /tmp is private to the container.
 OPTIONS = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--network", "host", "--pull", "never")
 
 
 @dataclass(frozen=True)
 class Container:
-    """A container that runs in the foreground of `process`."""
+    """A container, run in the foreground by `process`."""
 
     process: Process
     state: dict[str, Any]
 
     @property
     def started(self) -> float:
-        """When its process began, by the system's monotonic clock."""
+        """Time of its start, by the system's monotonic clock."""
         at = dt.datetime.fromisoformat(self.state["StartedAt"]).timestamp()
         return time.monotonic() - (time.time() - at)
 
     def memory_mib(self, name: str) -> float:
-        """Return a figure of /proc/PID/status of the worker inside."""
+        """Return a value of /proc/PID/status of the worker in the container, in MiB."""
         status = Path(f"/proc/{self.state['Pid']}/status").read_text().splitlines()
         return next(int(line.split()[1]) / 1024 for line in status if line.startswith(f"{name}:"))
 
 
 def measure(bench: Bench) -> Result:
-    """Start a container for every run, let pictures through that pass, then photos."""
+    """Start containers for every run, and measure passing pictures, then photos."""
     podman = shutil.which("podman")
     if podman is None:
-        raise NotHere("podman is not installed")
+        raise NotAvailable("podman is not installed")
     if subprocess.run([podman, "image", "exists", IMAGE], check=False).returncode:
-        raise NotHere(f"there is no image {IMAGE}: run `make images`")
+        raise NotAvailable(f"the image {IMAGE} does not exist: run `make images`")
     starts, receipts, shares, photos, peaks = [], [], [], [], []
     for run in range(bench.runs):
         bench.tell(f"container: receipts, run {run + 1}")
@@ -73,13 +73,13 @@ def measure(bench: Bench) -> Result:
     result.add("container", "per_s", of=receipts, what=f"receipts {where}", unit="/s", digits=1, goal=Goal(">=", 22))
     result.add("container", "photos_per_s", of=photos, what=f"photos {where}", unit="/s", digits=1, goal=Goal(">=", 2))
     result.add("container", "peak_rss_mib", of=peaks, what=f"peak memory {where}", unit="MiB", digits=0)
-    result.add("container", "cpu_share", of=shares, what=f"CPU that it got {where}", digits=3)
+    result.add("container", "cpu_share", of=shares, what=f"CPU used {where}", digits=3)
     return result
 
 
 @contextmanager
 def contained(podman: str, picture: Path, bench: Bench) -> Iterator[tuple[LoadServer, Container]]:
-    """Run the image against a load server of its own; both are gone with the block."""
+    """Run the image with its own load server; end both with the block."""
     with (
         LoadServer(picture, paused=True, service_s=SERVICE_S) as server,
         _running(podman, server, bench.scratch) as container,
@@ -117,7 +117,7 @@ def _state(podman: str, name: str) -> dict[str, Any]:
 
 
 def _rate(server: LoadServer, container: Container, *, warm: int, count: int) -> tuple[float, float]:
-    """Return the records a second between the first `warm` and the `count` after them, and the share of a CPU used."""
+    """Return records per second and the used share of a CPU, over `count` records after the first `warm`."""
     server.change(add=warm + count + SLOTS, paused=False)
     marks = []
     for wanted in (warm, warm + count):

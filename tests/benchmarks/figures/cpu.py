@@ -1,8 +1,8 @@
-"""CPU time of a receipt whose picture passes through, against the same calls made bare in the same minutes.
+"""CPU time of a receipt with a passing picture, compared with the bare calls, measured alternately.
 
-Floor A is aioboto3 as it comes, under uvloop; floor B are requests signed by hand over one aiohttp session. Both make
-the calls that nothing can do without, and a second time all calls that the worker makes: it claims a content, keeps
-its answer and looks for duplicates, which is what its promises cost.
+Floor A is unmodified aioboto3 under uvloop. Floor B signs requests by hand over one aiohttp session. Each is measured
+with the four indispensable calls, and with all calls of the worker: the worker also claims a content, stores its answer
+and queries for duplicates, which is the price of its guarantees.
 """
 
 from collections import defaultdict
@@ -25,7 +25,7 @@ CONTENDERS = (
 
 
 def measure(bench: Bench) -> Result:
-    """Measure all contenders in turn, as often as there are runs, so that all see the same machine."""
+    """Measure all contenders in turn in every run, so that they share the state of the machine."""
     samples: dict[str, list[Sample]] = defaultdict(list)
     for run in range(bench.runs):
         for contender in CONTENDERS:

@@ -1,8 +1,8 @@
-"""Efficiency: receipts a second ÷ (slots ÷ service time).
+"""Efficiency: receipts per second ÷ (slots ÷ service time).
 
-By Little's law that is the mean number of invocations under way ÷ slots, which the load server counts without rounding
-to whole receipts. A slot is one invocation at a time; the worker holds some messages more, so that the next one is
-fetched and ready when a slot is free.
+By Little's law this equals the mean number of running invocations ÷ slots, which the load server counts without
+rounding to whole receipts. A slot is one invocation at a time. The worker holds more messages than slots, so that the
+next picture is ready when a slot becomes free.
 """
 
 import time
@@ -20,27 +20,27 @@ SLOTS = (8, 32, 128)
 SERVICE_S = (0.05, 0.5, 2.0)
 GOALS = {(8, 0.5): 0.98, (8, 2.0): 0.98, (32, 0.5): 0.98, (32, 2.0): 0.98, (128, 2.0): 0.95}
 SIGMA = 0.5
-"""Spread of the lognormal service times: the slowest of a hundred takes three times as long as the middle one."""
+"""Sigma of the lognormal service times: the slowest of a hundred takes three times the median."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One kind of work for a worker."""
+    """One combination of slots and service times."""
 
     slots: int
     service_s: float
     kind: Literal["constant", "lognormal", "without_spare"]
-    """Service times all alike, or not, or alike while the worker holds no message beside those that it invokes for."""
+    """Constant times, lognormal times, or constant times without messages beyond the running invocations."""
 
     @property
     def path(self) -> tuple[str, str, str]:
-        """Where it stands in the JSON."""
+        """The path of the case in the JSON."""
         name = "efficiency" if self.kind == "constant" else f"efficiency_{self.kind}"
         return name, str(self.slots), f"{self.service_s:g}"
 
     @property
     def goal(self) -> Goal | None:
-        """What it should reach."""
+        """The goal of the case, if it has one."""
         least = None if self.kind == "without_spare" else GOALS.get((self.slots, self.service_s))
         return Goal(">=", least) if least else None
 
@@ -49,7 +49,7 @@ class Case:
 
 
 def cases(*, quick: bool) -> Iterator[Case]:
-    """Give the cases to measure."""
+    """Yield the cases to measure."""
     if quick:
         yield from (Case(slots, service_s, "constant") for slots in SLOTS[:2] for service_s in SERVICE_S)
         return
@@ -59,7 +59,7 @@ def cases(*, quick: bool) -> Iterator[Case]:
 
 
 def measure(bench: Bench) -> Result:
-    """Measure every case with one worker of its own, as many windows as there are runs."""
+    """Measure every case with a new worker, in one window per run."""
     result = Result()
     for case in cases(quick=bench.quick):
         bench.tell(f"efficiency: {case}")

@@ -1,4 +1,4 @@
-"""Growth: memory over ten thousand receipts on end."""
+"""Growth: memory over ten thousand receipts in a row."""
 
 from tests.benchmarks.bench import Bench, Result
 from tests.benchmarks.contenders import worker
@@ -8,13 +8,13 @@ from tests.benchmarks.spread import Goal
 
 RECEIPTS = 10_000
 WARM = 0.2
-"""The share of the receipts after which the process has all that it keeps."""
+"""Share of the receipts after which all caches of the process are filled."""
 ALLOWED_MIB = 8.0
-"""What the allocator may add without anybody keeping anything."""
+"""Allowance for the allocator, which may grow without a leak."""
 
 
 def measure(bench: Bench) -> Result:
-    """Compare the memory after a fifth of the receipts with that at their end."""
+    """Compare the memory after a fifth of the receipts with the memory after all of them."""
     count = bench.of(RECEIPTS, 1_000)
     with (
         LoadServer(passing(bench.scratch), messages=count) as server,

@@ -1,4 +1,4 @@
-"""Idle: what a worker costs while its queue is empty."""
+"""Idle: CPU and calls of a worker whose queue is empty."""
 
 import time
 
@@ -8,11 +8,11 @@ from tests.benchmarks.serving import LoadServer, passing
 from tests.benchmarks.spread import Goal
 
 WINDOW_S = 20
-"""One long poll: a shorter time might have none in it."""
+"""Length of one long poll. A shorter window might contain none."""
 
 
 def measure(bench: Bench) -> Result:
-    """Watch one worker for as many long polls as there are runs."""
+    """Observe one worker for one window per run."""
     shares = []
     with LoadServer(passing(bench.scratch)) as server, worker().start(server, bench.scratch, slots=32) as process:
         server.polled(process)
@@ -31,5 +31,5 @@ def measure(bench: Bench) -> Result:
     result.add("idle_cpu_percent", of=percent, what="CPU while idle, of one core", unit="%", goal=goal)
     result.add("idle_cpu_share", of=shares, what="the same as a share", unit="", digits=5)
     per_hour = 3_600 * calls / (after["now"] - before["now"])
-    result.add("idle_calls_per_hour", of=[per_hour], what="calls of AWS while idle", unit="/h", digits=0)
+    result.add("idle_calls_per_hour", of=[per_hour], what="AWS calls while idle", unit="/h", digits=0)
     return result

@@ -1,6 +1,6 @@
-"""Latency added: what a receipt waits for the worker, at four fifths of what its slots can do.
+"""Latency that the worker adds to a receipt, at 80 % of the throughput of its slots.
 
-Messages come evenly, so that none has to wait for another; what is left is the worker's own.
+Messages arrive evenly, so that none waits for another. The remaining latency is the worker's own.
 """
 
 import time
@@ -16,7 +16,7 @@ LOAD = 0.8
 
 
 def measure(bench: Bench) -> Result:
-    """Look at one worker for as many windows as there are runs."""
+    """Observe one worker for one window per run."""
     per_s = LOAD * SLOTS / SERVICE_S
     window_s = bench.of(10, 4)
     windows = []
@@ -30,7 +30,7 @@ def measure(bench: Bench) -> Result:
             bench.tell(f"latency: run {run}")
             time.sleep(window_s)
             figures = server.change()
-            if run:  # the first one opens connections
+            if run:  # the first window opens connections
                 windows.append(figures)
     result = Result()
     for name, key, what in (

@@ -10,7 +10,7 @@ LIMIT_MIB = 400
 
 
 def measure(bench: Bench) -> Result:
-    """Hold the answers until all are in flight, then let as many again through."""
+    """Hold the answers until all photos are in flight, then process as many again."""
     peaks, held = [], []
     for run in range(bench.of(bench.runs, 1)):
         bench.tell(f"memory: run {run + 1}")

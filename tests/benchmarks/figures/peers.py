@@ -1,14 +1,14 @@
-"""Other consumers of SQS, side by side with the worker: the same queue, and a handler that makes the same calls.
+"""Other SQS consumers compared with the worker, on the same queue and with a handler that makes the same calls.
 
-Speed and CPU are measured in turn, as often as there are runs. The other three are counts and come from one run each:
+Speed and CPU are measured in turn in every run. The other three are measured in one run each:
 
-- barrier: a hundred messages of 20 ms of which each tenth takes two seconds, ten at a time. Who waits for the slowest
-  of a batch needs ten times two seconds.
-- stranded: SIGTERM while messages of two seconds are worked on. What is then neither done nor visible again waits for
-  its visibility to end.
-- lost: each tenth message fails once. What is deleted from the queue and was never stored is lost.
+- barrier: seconds for a hundred messages of 20 ms, of which every tenth takes two seconds, ten at a time. A consumer
+  that waits for the slowest message of each batch needs ten times two seconds.
+- stranded: messages that are neither done nor visible after a SIGTERM while messages of two seconds are processed. They
+  wait until their visibility timeout ends.
+- lost: messages that were deleted from the queue without being stored, when every tenth message fails once.
 
-Each consumer runs with the settings that it comes with, but for the number of messages at a time.
+Each consumer runs with its default settings, except for the number of messages at a time.
 """
 
 import subprocess
@@ -28,16 +28,16 @@ from tests.benchmarks.serving import LoadServer, passing
 SLOTS = 32
 SERVICE_S = 0.1
 FEW = 10
-"""Messages at a time where it is about counts."""
+"""Messages at a time when messages are counted."""
 STOP_S = 30
-"""Time that a platform gives between SIGTERM and SIGKILL."""
+"""Time between SIGTERM and SIGKILL on usual platforms."""
 VISIBILITY_S = 4
-"""Visibility of the queue where messages fail, so that they come back soon."""
+"""Visibility timeout while messages fail, so that they return soon."""
 
 
 @dataclass(frozen=True)
-class Manners:
-    """How a consumer treats its messages."""
+class Handling:
+    """The handling of messages by one consumer."""
 
     barrier_s: float
     stranded: int
@@ -52,7 +52,7 @@ def measure(bench: Bench) -> Result:
     contenders = [ours, *(peer for peer in found if isinstance(peer, Contender))]
     left_out = [why for why in found if isinstance(why, str)]
     samples: dict[str, list[Sample]] = defaultdict(list)
-    manners: dict[str, Manners] = {}
+    handling: dict[str, Handling] = {}
     for run in range(bench.runs):
         for contender in list(contenders):
             name = contender.name
@@ -60,15 +60,15 @@ def measure(bench: Bench) -> Result:
                 bench.tell(f"peers: {name}, run {run + 1}")
                 samples[name].append(_sample(contender, bench))
                 if not run:
-                    bench.tell(f"peers: {name}, its manners")
-                    manners[name] = _manners(contender, bench)
+                    bench.tell(f"peers: {name}, barrier, stranded and lost")
+                    handling[name] = _handling(contender, bench)
             except (BenchError, OSError, subprocess.SubprocessError) as error:
                 if contender is ours:
                     raise
                 contenders.remove(contender)
                 left_out.append(f"{name} does not run here: {error}")
     result = Result()
-    table = Table(title=f"Consumers of SQS, {SLOTS} messages at a time on one core, the same calls for each")
+    table = Table(title=f"SQS consumers with the same calls, {SLOTS} messages at a time on one core")
     table.add_column("")
     for name in ("messages/s", "CPU ms", "barrier s", "stranded", "lost"):
         table.add_column(name, justify="right")
@@ -76,7 +76,7 @@ def measure(bench: Bench) -> Result:
         name = contender.name
         per_s = result.add("peers", name, "per_s", of=[run.per_s for run in samples[name]], digits=1)
         cpu_ms = result.add("peers", name, "cpu_ms", of=[run.cpu_ms for run in samples[name]])
-        seen = manners[name]
+        seen = handling[name]
         result.medians["peers"][name] |= asdict(seen) | {"calls": samples[name][-1].calls}
         cells = (
             f"{per_s.median:.0f} ({per_s.low:.0f}-{per_s.high:.0f})",
@@ -100,14 +100,14 @@ def _sample(contender: Contender, bench: Bench) -> Sample:
     )
 
 
-def _manners(contender: Contender, bench: Bench) -> Manners:
-    return Manners(
+def _handling(contender: Contender, bench: Bench) -> Handling:
+    return Handling(
         barrier_s=barrier(contender, bench), stranded=stranded(contender, bench), lost=lost(contender, bench)
     )
 
 
 def barrier(contender: Contender, bench: Bench) -> float:
-    """Return the seconds until all of a hundred messages are stored."""
+    """Return the seconds until all hundred messages are stored."""
     load = {"service_s": 0.02, "slow_every": 10, "slow_s": 2.0}
     with LoadServer(passing(bench.scratch), paused=True, **load) as server:
         contender.enqueue(server, 100)
@@ -120,7 +120,7 @@ def barrier(contender: Contender, bench: Bench) -> float:
 
 
 def stranded(contender: Contender, bench: Bench) -> int:
-    """Return how many of 60 messages are neither deleted nor visible after a stop."""
+    """Return the number of 60 messages that are neither deleted nor visible after a stop."""
     with LoadServer(passing(bench.scratch), paused=True, service_s=2.0) as server:
         contender.enqueue(server, 60)
         with contender.start(server, bench.scratch, slots=FEW) as process:
@@ -133,7 +133,7 @@ def stranded(contender: Contender, bench: Bench) -> int:
 
 
 def lost(contender: Contender, bench: Bench) -> int:
-    """Return how many of 50 messages are gone from the queue though nothing was stored for them."""
+    """Return the number of 50 messages that were deleted from the queue without a stored record."""
     load = {"nonsense_every": 10, "visibility_s": VISIBILITY_S}
     with LoadServer(passing(bench.scratch), paused=True, **load) as server:
         contender.enqueue(server, 50)
@@ -141,10 +141,10 @@ def lost(contender: Contender, bench: Bench) -> int:
             server.polled(process)
             server.change(paused=False)
             try:
-                # Those that failed come again, as their consumer's retries or the queue's visibility will have it.
+                # Failed messages return through the consumer's retries or the queue's visibility timeout.
                 server.until(lambda figures: bool(figures["stored"] == 50), what="the last", of=process, within_s=30)
             except BenchError:
                 process.check()
-            time.sleep(1)  # the last ones are being deleted
+            time.sleep(1)  # the consumer still deletes the last messages
             figures = server.change()
             return int(50 - figures["stored"] - figures["visible"] - figures["in_flight"])

@@ -1,4 +1,4 @@
-"""Preparation: CPU of one photo of 12 megapixels, against Pillow alone."""
+"""Preparation: CPU time of one photo of 12 megapixels, compared with Pillow alone."""
 
 import io
 import time
@@ -19,7 +19,7 @@ GOAL = (LIMITS.max_side, LIMITS.max_side * PHOTO[1] // PHOTO[0])
 
 
 def measure(bench: Bench) -> Result:
-    """Time the worker's preparation and two ways of Pillow in turn."""
+    """Time the worker's preparation and two ways of using Pillow in turn."""
     data = photo(bench.scratch).read_bytes()
     ways: dict[str, Callable[[bytes], object]] = {
         "preparation_ms": lambda data: prepare(data, LIMITS),
@@ -32,7 +32,7 @@ def measure(bench: Bench) -> Result:
         for name, way in ways.items():
             began = time.process_time()
             way(data)
-            if run:  # the first one fills caches
+            if run:  # the first run fills caches
                 used[name].append(1_000 * (time.process_time() - began))
     result = Result()
     result.add("preparation_ms", of=used["preparation_ms"], what="CPU of preparing a photo", unit="ms", digits=0)

@@ -9,7 +9,7 @@ SLOTS = 32
 
 
 def measure(bench: Bench) -> Result:
-    """Start the worker as often as there are runs."""
+    """Start the worker once per run."""
     seconds, cpu_ms, rss_mib = [], [], []
     for run in range(bench.runs):
         bench.tell(f"start: run {run + 1}")

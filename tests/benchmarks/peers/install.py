@@ -1,4 +1,4 @@
-"""Other consumers of SQS, each in an environment of its own under build/peers, made on first use."""
+"""Other SQS consumers, each in its own environment under build/peers, which is created on first use."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ ENVIRONMENTS = ROOT / "build" / "peers"
 
 
 def peers() -> Iterator[Contender | str]:
-    """Give each peer that runs here, or a line that says why one does not."""
+    """Yield each peer that can run here, or a line that says why one cannot."""
     yield bare("gather", client="aioboto3", calls="same", loop="asyncio")
     modules = {
         "taskiq": ("taskiq", "worker", "with_taskiq:broker", "--workers", "1", "--max-async-tasks", "{slots}"),
@@ -42,7 +42,7 @@ def peers() -> Iterator[Contender | str]:
 
 
 def _python_environment(name: str) -> Path:
-    """Make the environment of a Python peer; return the directory of its programs."""
+    """Create the environment of a Python peer; return the directory of its programs."""
     requirements = HERE / f"with_{name}.txt"
     directory = ENVIRONMENTS / name
     programs = directory / "bin"
@@ -65,7 +65,7 @@ def _sqs_consumer() -> Contender:
         command = (npm, "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock")
         subprocess.run(command, cwd=directory, check=True, capture_output=True, timeout=INSTALL_S)
         _mark(directory, package)
-    # A module finds its packages beside itself.
+    # Node looks for packages beside the module.
     script = Path(shutil.copy(HERE / "with_sqs_consumer.mjs", directory))
     return Contender(
         name="sqs-consumer",

@@ -1,4 +1,4 @@
-"""The work on one receipt, the same for everybody who is measured: only the standard library is needed."""
+"""The work on one receipt, shared by all contenders. It needs only the standard library."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 CALLS = json.loads((Path(__file__).parent / "calls.json").read_text())
-"""What the worker sends to DynamoDB for one receipt."""
+"""The requests that the worker sends to DynamoDB for one receipt."""
 INVOCATION = {"EndpointName": "bench", "ContentType": "image/jpeg", "Accept": "application/json"}
 
 Call = Callable[..., Awaitable[Any]]
@@ -14,15 +14,15 @@ SyncCall = Callable[..., Any]
 
 
 def record(key: str) -> dict[str, Any]:
-    """Return what is written for a receipt."""
+    """Return the PutItem request of a receipt's record."""
     whole = CALLS["record"]
     return {**whole, "Item": {**whole["Item"], "document": {"S": f"bench/{key}"}}}
 
 
 async def work(key: str, *, get: Call, invoke: Call, update: Call, query: Call, put: Call, same: bool = True) -> None:
-    """Make the calls of one receipt; without `same` only those that nothing can do without.
+    """Make the calls of one receipt; without `same`, only the indispensable ones.
 
-    `get` and `invoke` give bytes. Raises `ValueError` where the endpoint's answer is no JSON.
+    `get` and `invoke` return bytes. Raise ValueError if the endpoint's answer is not valid JSON.
     """
     picture = await get(Bucket="bench", Key=key)
     if same:
@@ -35,7 +35,7 @@ async def work(key: str, *, get: Call, invoke: Call, update: Call, query: Call, 
 
 
 async def work_with(key: str, *, s3: Any, sagemaker: Any, dynamodb: Any, same: bool = True) -> None:
-    """Do it with clients of aiobotocore."""
+    """Make the calls of one receipt with aiobotocore clients."""
 
     async def get(**request: Any) -> bytes:
         reply = await s3.get_object(**request)
@@ -61,7 +61,7 @@ async def work_with(key: str, *, s3: Any, sagemaker: Any, dynamodb: Any, same: b
 
 
 def work_in_thread(key: str, *, s3: Any, sagemaker: Any, dynamodb: Any) -> None:
-    """Do it with clients of boto3."""
+    """Make the calls of one receipt with boto3 clients."""
     picture = s3.get_object(Bucket="bench", Key=key)["Body"].read()
     dynamodb.update_item(**CALLS["claim"])
     json.loads(sagemaker.invoke_endpoint(**INVOCATION, Body=picture)["Body"].read())

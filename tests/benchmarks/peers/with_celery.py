@@ -1,4 +1,4 @@
-"""celery with its SQS transport. `python with_celery.py COUNT` enqueues; `celery worker` works, in threads."""
+"""celery with its SQS transport. `python with_celery.py COUNT` enqueues; `celery worker` consumes, in threads."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ app = Celery("with_celery", broker=f"sqs://local:local@{HOST}//")
 app.conf.update(
     task_default_queue="bench",
     task_ignore_result=True,
-    # SQS has no fanout, so celery's documentation switches these off.
+    # These need fanout, which SQS lacks; celery's documentation disables them.
     worker_enable_remote_control=False,
     worker_send_task_events=False,
     broker_transport_options={
@@ -38,7 +38,7 @@ app.conf.update(
 
 @cache
 def clients() -> dict[str, Any]:
-    """Return the clients that the handler needs; those of boto3 are safe in threads."""
+    """Return the clients of the handler. boto3 clients are thread-safe."""
     config = Config(max_pool_connections=max(10, SLOTS))
     services = {"s3": "s3", "sagemaker": "sagemaker-runtime", "dynamodb": "dynamodb"}
     create: Any = boto3.client
@@ -46,7 +46,7 @@ def clients() -> dict[str, Any]:
 
 
 def receipt(key: str) -> None:
-    """Work on one receipt."""
+    """Process one receipt."""
     work_in_thread(key, **clients())
 
 

@@ -1,4 +1,4 @@
-"""dramatiq with dramatiq-sqs. `python with_dramatiq.py COUNT` enqueues; `dramatiq` works."""
+"""dramatiq with dramatiq-sqs. `python with_dramatiq.py COUNT` enqueues; `dramatiq` consumes."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ dramatiq.set_broker(broker)
 
 @cache
 def clients() -> dict[str, Any]:
-    """Return the clients that the handler needs; those of boto3 are safe in threads."""
+    """Return the clients of the handler. boto3 clients are thread-safe."""
     config = Config(max_pool_connections=max(10, SLOTS))
     services = {"s3": "s3", "sagemaker": "sagemaker-runtime", "dynamodb": "dynamodb"}
     create: Any = boto3.client
@@ -28,7 +28,7 @@ def clients() -> dict[str, Any]:
 
 
 def receipt(key: str) -> None:
-    """Work on one receipt."""
+    """Process one receipt."""
     work_in_thread(key, **clients())
 
 

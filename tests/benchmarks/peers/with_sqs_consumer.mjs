@@ -1,4 +1,4 @@
-// sqs-consumer on Node: consumers of ten messages each, as many as give SLOTS. It works on S3 events.
+// sqs-consumer on Node: consumers of up to ten messages each, SLOTS in total. It takes S3 events.
 import { readFileSync } from "node:fs";
 import { DynamoDBClient, PutItemCommand, QueryCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
 import { GetObjectCommand, S3Client } from "@aws-sdk/client-s3";
@@ -33,7 +33,7 @@ const consumers = Array.from({ length: count }, (_, at) => {
     queueUrl: process.env.QUEUE_URL,
     batchSize: Math.floor(slots / count) + (at < slots % count ? 1 : 0),
     waitTimeSeconds: 20,
-    pollingCompleteWaitTimeMs: 20_000, // its documentation's way to stop
+    pollingCompleteWaitTimeMs: 20_000, // the documented way to stop
     handleMessage: work,
     sqs: new SQSClient({}),
   });

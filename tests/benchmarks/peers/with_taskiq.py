@@ -1,4 +1,4 @@
-"""taskiq with taskiq-aio-sqs. `python with_taskiq.py COUNT` enqueues; `taskiq worker` works."""
+"""taskiq with taskiq-aio-sqs. `python with_taskiq.py COUNT` enqueues; `taskiq worker` consumes."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ clients: dict[str, Any] = {}
 
 
 async def open_clients(_: Any) -> None:
-    """Open the clients that the handler needs."""
+    """Open the clients of the handler."""
     config = AioConfig(max_pool_connections=max(10, SLOTS))
     create: Any = get_session().create_client
     for name, service in (("s3", "s3"), ("sagemaker", "sagemaker-runtime"), ("dynamodb", "dynamodb")):
@@ -35,12 +35,12 @@ async def open_clients(_: Any) -> None:
 
 
 async def close_clients(_: Any) -> None:
-    """Close them."""
+    """Close the clients of the handler."""
     await stack.aclose()
 
 
 async def receipt(key: str) -> None:
-    """Work on one receipt."""
+    """Process one receipt."""
     await work_with(key, **clients)
 
 
@@ -50,7 +50,7 @@ task = broker.register_task(receipt, task_name="receipt")
 
 
 async def enqueue(count: int) -> None:
-    """Put `count` tasks onto the queue."""
+    """Put `count` tasks on the queue."""
     await broker.startup()
     for number in range(1, count + 1):
         await task.kiq(f"r/{number}.jpg")

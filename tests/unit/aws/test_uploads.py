@@ -24,13 +24,13 @@ def test_every_file_gets_a_key_of_its_own(names: list[str]) -> None:
         assert PurePosixPath(key).suffix == path.suffix
 
 
-def test_a_name_that_is_no_utf_8_still_makes_a_key() -> None:
+def test_a_name_that_is_not_utf_8_still_makes_a_key() -> None:
     """In a name that is not UTF-8, invalid bytes are replaced."""
     path = Path(os.fsdecode(b"bel\xe9g.jpg"))
     assert uploads.keys([path])[path] == "bel\N{REPLACEMENT CHARACTER}g.jpg"
 
 
-def test_what_cannot_be_sent_is_named(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_sent_is_explained(tmp_path: Path) -> None:
     """A directory, a missing file and a pipe each give an explanation; a file, even an empty one, gives none."""
     empty = tmp_path / "empty.jpg"
     empty.touch()

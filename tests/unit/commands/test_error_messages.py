@@ -22,7 +22,7 @@ AWS = {
         ("AWS_STS_REGIONAL_ENDPOINTS", "bogus"),
         ("AWS_S3_US_EAST_1_REGIONAL_ENDPOINT", "bogus"),
         ("AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES", "abc"),
-        ("AWS_PROFILE", "nobody"),
+        ("AWS_PROFILE", "missing"),
         ("AWS_REGION", ""),
     ],
 )

@@ -98,7 +98,9 @@ def test_seconds_are_from_the_upload_to_the_record() -> None:
 
 
 @pytest.mark.parametrize("width", ["60", "80", "200"])
-def test_a_list_breaks_no_word(width: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_list_keeps_words_whole(
+    width: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """`receipts list` keeps status, time and document whole, and shows its remarks on a record."""
     monkeypatch.setattr("worker.commands.support.terminal.PIPED_WIDTH", int(width))
     row = Row(

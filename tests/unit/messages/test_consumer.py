@@ -1,4 +1,4 @@
-"""The consumer in virtual time, on a queue in memory."""
+"""The consumer, in virtual time and with a queue in memory."""
 
 import asyncio
 import contextlib
@@ -26,13 +26,13 @@ from worker.resilience.faults import SuspectFault
 
 HOUR_S = 3_600.0
 NEVER_BACK = SettlementPolicy(backoff_base_s=1e6, backoff_cap_s=1e6)
-"""A failed message does not return within a test."""
+"""Delays that keep a failed message from returning within a test."""
 Work = Callable[[Received, Lease], Awaitable[Outcome]]
 
 
 @dataclass
 class Watcher:
-    """Keeps what the consumer told."""
+    """A watcher that stores the consumer's notifications."""
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     done_at: dict[str, float] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Watcher:
 
 @dataclass
 class Bench:
-    """A consumer at work."""
+    """A running consumer with its queue and watcher."""
 
     queue: MemoryQueue
     consumer: Consumer
@@ -57,7 +57,7 @@ class Bench:
 
 
 def dependency(name: str) -> Dependency:
-    """Return a dependency with the settings' defaults."""
+    """Return a dependency with default settings."""
     return Dependency(name, Breaker(name, BreakerPolicy(), clock=virtual.now), RetryPolicy())
 
 
@@ -71,7 +71,7 @@ async def consuming(
     settlement: SettlementPolicy | None = None,
     **dependencies: Any,
 ) -> AsyncIterator[Bench]:
-    """Run a consumer as the worker wires it until the block is left; it must end cleanly."""
+    """Run a consumer, wired as in the worker, until the block ends. It must end cleanly."""
     queue = queue or MemoryQueue(call_s=0.005)
     leases = LeaseKeeper(queue, LeasePolicy(), clock=virtual.now)
     settler = Settler(queue, settlement or SettlementPolicy())
@@ -107,15 +107,15 @@ async def until(condition: Callable[[], object], *, within_s: float = 2 * HOUR_S
 
 
 def fifo_s(durations: list[float], slots: int) -> float:
-    """Return how long `durations` take when each starts, in order, as soon as one of `slots` is free."""
+    """Return the total time of `durations` when each starts, in order, as soon as one of `slots` is free."""
     ends = [0.0] * slots
     for duration in durations:
         heapq.heappush(ends, heapq.heappop(ends) + duration)
     return max(ends)
 
 
-def test_a_slow_receipt_holds_up_nobody() -> None:
-    """A hundred messages of 20 ms, each tenth of 2 s, on 20 slots take at most a tenth more than the ideal schedule."""
+def test_a_slow_receipt_does_not_delay_others() -> None:
+    """A hundred messages of 20 ms, every tenth of 2 s, take at most 10 % more than the ideal schedule on 20 slots."""
     durations = [2.0 if number % 10 == 9 else 0.02 for number in range(100)]
 
     async def work(received: Received, _: Lease) -> Outcome:
@@ -132,8 +132,8 @@ def test_a_slow_receipt_holds_up_nobody() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_fleet_of_slots_is_refilled_in_any_order(seed: int) -> None:
-    """However long and short messages are mixed, the total stays within a tenth of the ideal schedule of that order."""
+def test_free_slots_are_refilled_whatever_the_order_of_messages(seed: int) -> None:
+    """For any order of long and short messages, the total stays within 10 % of that order's ideal schedule."""
     durations = [2.0 if number % 10 == 9 else 0.02 for number in range(100)]
     random.Random(seed).shuffle(durations)
 
@@ -151,7 +151,7 @@ def test_the_fleet_of_slots_is_refilled_in_any_order(seed: int) -> None:
 
 
 def test_an_idle_worker_makes_few_calls() -> None:
-    """An hour without a message is at most four receives a minute, and nothing else."""
+    """An hour without messages takes at most four receives a minute and no other calls."""
 
     async def work(_: Received, __: Lease) -> Outcome:
         return Done()
@@ -166,8 +166,8 @@ def test_an_idle_worker_makes_few_calls() -> None:
     assert len(calls) <= 4 * 60
 
 
-def test_no_call_is_made_while_no_permit_is_free() -> None:
-    """With every slot taken the queue is not asked, whatever waits in it."""
+def test_nothing_is_received_without_a_free_permit() -> None:
+    """While every slot is taken, the consumer does not receive, although messages wait."""
 
     async def work(_: Received, __: Lease) -> Outcome:
         await asyncio.sleep(20)
@@ -185,8 +185,8 @@ def test_no_call_is_made_while_no_permit_is_free() -> None:
 
 
 @pytest.mark.parametrize("slots", [4, 32])
-def test_an_hour_of_outage_uses_up_no_receive(slots: int) -> None:
-    """While a dependency is down for an hour messages wait in place; it goes on within 5 s of the return."""
+def test_an_hour_of_outage_uses_up_no_receives(slots: int) -> None:
+    """Messages stay in flight during an hour of outage, and work resumes within 5 s after it."""
     down = True
 
     async def main() -> Bench:
@@ -219,8 +219,8 @@ def test_an_hour_of_outage_uses_up_no_receive(slots: int) -> None:
     assert bench.queue.dead == []
 
 
-def test_an_outage_that_a_few_suspects_live_through_ends() -> None:
-    """Receipts that the model can never take do not keep a breaker open after the outage that opened it."""
+def test_suspects_do_not_prolong_an_outage() -> None:
+    """Receipts that always fail do not keep the breaker open after the outage has ended."""
     state = {"down": True}
 
     async def main() -> Bench:
@@ -231,7 +231,7 @@ def test_an_outage_that_a_few_suspects_live_through_ends() -> None:
                 await asyncio.sleep(0.05)
                 if state["down"]:
                     raise ConnectionError
-                if received.body.startswith("poison"):
+                if received.body.startswith("bad"):
                     raise SuspectFault("sagemaker", "model_error")
 
             try:
@@ -241,18 +241,18 @@ def test_an_outage_that_a_few_suspects_live_through_ends() -> None:
             return Done()
 
         async with consuming(work, slots=8, settlement=NEVER_BACK, sagemaker=model) as bench:
-            bench.queue.put("poison-1", "poison-2", "poison-3", *(str(number) for number in range(20)))
+            bench.queue.put("bad-1", "bad-2", "bad-3", *(str(number) for number in range(20)))
             await asyncio.sleep(600)
             state["down"] = False
             await until(lambda: len(bench.queue.deleted) == 20, within_s=120)
             return bench
 
-    assert not [body for body in virtual.run(main()).queue.deleted if body.startswith("poison")]
+    assert not [body for body in virtual.run(main()).queue.deleted if body.startswith("bad")]
 
 
-@pytest.mark.parametrize("poison", [1, 2, 5, 8, 12])
-def test_receipts_that_the_model_never_takes_hold_up_nobody(poison: int) -> None:
-    """A worker full of poison, in its 8 slots and beyond, takes the next good receipt within a minute."""
+@pytest.mark.parametrize("bad", [1, 2, 5, 8, 12])
+def test_receipts_that_always_fail_do_not_block_others(bad: int) -> None:
+    """A worker with up to 12 receipts that always fail, on 8 slots, finishes the next good receipt within a minute."""
 
     async def main() -> float:
         model = dependency("sagemaker")
@@ -260,7 +260,7 @@ def test_receipts_that_the_model_never_takes_hold_up_nobody(poison: int) -> None
         async def work(received: Received, _: Lease) -> Outcome:
             async def invoke() -> None:
                 await asyncio.sleep(0.05)
-                if received.body.startswith("poison"):
+                if received.body.startswith("bad"):
                     raise SuspectFault("sagemaker", "model_error")
 
             try:
@@ -270,9 +270,9 @@ def test_receipts_that_the_model_never_takes_hold_up_nobody(poison: int) -> None
             return Done()
 
         async with consuming(work, slots=8, settlement=NEVER_BACK, sagemaker=model) as bench:
-            bench.queue.put(*(f"poison-{number}" for number in range(poison)))
+            bench.queue.put(*(f"bad-{number}" for number in range(bad)))
             await asyncio.sleep(600)
-            assert bench.watcher.outcomes == {}  # nobody has shown yet that the model is well
+            assert bench.watcher.outcomes == {}  # no success has shown yet that the model is healthy
             came = virtual.now()
             bench.queue.put("good")
             await until(lambda: "good" in bench.watcher.done_at)
@@ -281,9 +281,9 @@ def test_receipts_that_the_model_never_takes_hold_up_nobody(poison: int) -> None
     assert virtual.run(main()) <= 60
 
 
-@pytest.mark.parametrize("waits_for_the_first", [False, True])
-def test_copies_of_a_receipt_that_the_model_never_takes_hold_up_nobody(*, waits_for_the_first: bool) -> None:
-    """A message that comes twice and fails each time, its copy asking too or waiting for its claim, stops no other."""
+@pytest.mark.parametrize("waits_for_claim", [False, True])
+def test_copies_of_a_receipt_that_always_fails_do_not_block_others(*, waits_for_claim: bool) -> None:
+    """Copies of a message that always fails do not block others, whether they run together or wait for the claim."""
 
     async def main() -> float:
         model = dependency("sagemaker")
@@ -292,10 +292,10 @@ def test_copies_of_a_receipt_that_the_model_never_takes_hold_up_nobody(*, waits_
         async def work(received: Received, _: Lease) -> Outcome:
             async def invoke() -> None:
                 await asyncio.sleep(0.05)
-                if received.body == "poison":
+                if received.body == "bad":
                     raise SuspectFault("sagemaker", "model_error")
 
-            held = claim if waits_for_the_first and received.body == "poison" else contextlib.nullcontext()
+            held = claim if waits_for_claim and received.body == "bad" else contextlib.nullcontext()
             try:
                 async with held:
                     await model.call(invoke, work=received.body)
@@ -304,7 +304,7 @@ def test_copies_of_a_receipt_that_the_model_never_takes_hold_up_nobody(*, waits_
             return Done()
 
         async with consuming(work, slots=8, settlement=NEVER_BACK, sagemaker=model) as bench:
-            bench.queue.put("poison", "poison", "poison")
+            bench.queue.put("bad", "bad", "bad")
             await asyncio.sleep(600)
             came = virtual.now()
             bench.queue.put("good")
@@ -314,8 +314,8 @@ def test_copies_of_a_receipt_that_the_model_never_takes_hold_up_nobody(*, waits_
     assert virtual.run(main()) <= 60
 
 
-def test_receives_that_fail_do_not_end_the_worker() -> None:
-    """When every second call of SQS fails, the worker goes on and all messages are done."""
+def test_failing_calls_to_sqs_do_not_end_the_worker() -> None:
+    """When every second call to SQS fails, all messages are still processed."""
     made = 0
 
     def fails(name: str) -> Exception | None:
@@ -336,8 +336,8 @@ def test_receives_that_fail_do_not_end_the_worker() -> None:
     assert len(virtual.run(main())) == 50
 
 
-def test_a_queue_that_hangs_is_no_poller_that_is_stuck() -> None:
-    """While no receive is answered within its 35 s the poller goes on asking, and that shows."""
+def test_a_poller_of_a_queue_that_hangs_does_not_count_as_stuck() -> None:
+    """While every receive times out after 35 s, the poller still reports progress at least every 50 s."""
 
     async def work(_: Received, __: Lease) -> Outcome:
         return Done()
@@ -354,8 +354,8 @@ def test_a_queue_that_hangs_is_no_poller_that_is_stuck() -> None:
     assert virtual.run(main()) <= 50
 
 
-def test_a_receive_that_runs_out_of_tries_counts_as_empty() -> None:
-    """A receive that uses up its tries while other calls of SQS succeed leaves the poller alive."""
+def test_a_receive_that_uses_up_its_attempts_counts_as_empty() -> None:
+    """The poller goes on after a receive that has used up its attempts, and takes the message later."""
     failing = True
 
     async def main() -> list[str]:
@@ -379,8 +379,8 @@ def test_a_receive_that_runs_out_of_tries_counts_as_empty() -> None:
     assert virtual.run(main()) == ["a"]
 
 
-def test_a_worker_that_dies_does_not_wait_for_its_messages() -> None:
-    """A consumer that is cancelled because something else died ends, though messages are in flight."""
+def test_a_cancelled_consumer_does_not_wait_for_its_messages() -> None:
+    """A consumer that is cancelled because another task died ends although messages are in flight."""
 
     async def work(_: Received, __: Lease) -> Outcome:
         await asyncio.sleep(HOUR_S)
@@ -407,4 +407,6 @@ def test_a_worker_that_dies_does_not_wait_for_its_messages() -> None:
         running.cancel()
         await asyncio.wait({running})
 
-    virtual.run(main())  # the runner cancels what is left and waits for it: a hang would be found by the loop
+    virtual.run(
+        main()
+    )  # the runner cancels the remaining tasks and awaits them; the virtual loop raises Deadlock on a hang

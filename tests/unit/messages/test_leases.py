@@ -1,4 +1,4 @@
-"""Leases: extended in time, in batches, and lost loudly."""
+"""Leases: extended in time and in batches, and reported when they are lost."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -17,7 +17,7 @@ POLICY = LeasePolicy(visibility_s=120, heartbeat_s=30)
 
 @dataclass
 class Sqs:
-    """As much of a queue as leases need: until when each handle's message is invisible."""
+    """A model of the queue for leases: the time until which each handle's message is invisible."""
 
     until: dict[str, float] = field(default_factory=dict)
     calls: list[list[str]] = field(default_factory=list)
@@ -51,8 +51,8 @@ async def keeping(sqs: Sqs, policy: LeasePolicy = POLICY) -> AsyncIterator[Lease
 
 
 @virtual
-async def test_a_message_stays_ours_for_as_long_as_it_takes() -> None:
-    """For an hour of work the message is never visible to others, for one call a heartbeat."""
+async def test_a_lease_is_extended_for_as_long_as_the_work_takes() -> None:
+    """During an hour of work the message is never visible to others, at one call per heartbeat."""
     sqs = Sqs()
     async with keeping(sqs) as keeper:
         lease = keeper.open(received(1), asked_at=now())
@@ -66,7 +66,7 @@ async def test_a_message_stays_ours_for_as_long_as_it_takes() -> None:
 
 @virtual
 async def test_thirty_messages_share_three_calls() -> None:
-    """Extensions go in batches of ten."""
+    """Extensions are sent in batches of ten."""
     sqs = Sqs()
     async with keeping(sqs) as keeper:
         for number in range(30):
@@ -77,8 +77,8 @@ async def test_thirty_messages_share_three_calls() -> None:
 
 
 @virtual
-async def test_one_lost_call_costs_nothing() -> None:
-    """A call that fails is made again long before the lease ends."""
+async def test_a_failed_extension_is_tried_again_before_the_lease_ends() -> None:
+    """An extension that fails is tried again long before the lease ends."""
     sqs = Sqs(down=True)
     async with keeping(sqs) as keeper:
         lease = keeper.open(received(1), asked_at=now())
@@ -90,8 +90,8 @@ async def test_one_lost_call_costs_nothing() -> None:
 
 
 @virtual
-async def test_a_lease_that_cannot_be_extended_is_lost_before_it_ends() -> None:
-    """When SQS stays away the work is stopped while the message is still ours, and nothing is written after."""
+async def test_a_lease_that_cannot_be_extended_counts_as_lost_before_it_ends() -> None:
+    """When SQS stays down, the work stops while the lease is still valid, and nothing is written after."""
     sqs = Sqs(down=True)
     lost_at: list[float] = []
     async with keeping(sqs) as keeper:
@@ -106,8 +106,8 @@ async def test_a_lease_that_cannot_be_extended_is_lost_before_it_ends() -> None:
 
 
 @virtual
-async def test_a_message_that_is_somebody_elses_is_lost_at_once() -> None:
-    """SQS says that the handle is not ours any more; only that message is lost."""
+async def test_a_message_that_another_worker_has_is_lost_at_once() -> None:
+    """When SQS reports that a handle is not in flight, only that message is lost."""
     sqs = Sqs(fault=lambda handle: EntryFault("MessageNotInflight", senders=True) if handle == "h1" else None)
     async with keeping(sqs) as keeper:
         one, two = (keeper.open(received(number), asked_at=now()) for number in (1, 2))
@@ -116,8 +116,8 @@ async def test_a_message_that_is_somebody_elses_is_lost_at_once() -> None:
 
 
 @virtual
-async def test_closing_waits_for_the_extension_under_way() -> None:
-    """When close returns no extension is under way and none follows, so settling cannot be undone by one."""
+async def test_closing_waits_for_a_running_extension() -> None:
+    """After close returns, no extension is running or follows, so none can undo the settlement."""
     sqs = Sqs(call_s=5)
     async with keeping(sqs) as keeper:
         lease = keeper.open(received(1), asked_at=now())
@@ -132,8 +132,8 @@ async def test_closing_waits_for_the_extension_under_way() -> None:
 
 
 @virtual
-async def test_a_lease_that_closes_as_it_becomes_due_is_not_extended() -> None:
-    """Between becoming due and the call its outcome may come: then the call is without it."""
+async def test_a_lease_that_closes_when_due_is_not_extended() -> None:
+    """A lease that closes between becoming due and the call is left out of the call."""
     sqs = Sqs()
     keeper = LeaseKeeper(sqs, POLICY, clock=now)  # type: ignore[arg-type]  # as above
     lease = keeper.open(received(1), asked_at=now())
@@ -147,8 +147,8 @@ async def test_a_lease_that_closes_as_it_becomes_due_is_not_extended() -> None:
 
 
 @virtual
-async def test_near_twelve_hours_a_message_is_given_up() -> None:
-    """SQS would not extend it further, so the work is stopped in time to hand it back."""
+async def test_a_lease_is_given_up_before_the_maximum_of_sqs() -> None:
+    """SQS extends a message for 12 hours at most, so the work stops in time to release it."""
     sqs = Sqs()
     policy = LeasePolicy(visibility_s=120, heartbeat_s=30, cap_s=1_000)
     async with keeping(sqs, policy) as keeper:
@@ -158,7 +158,7 @@ async def test_near_twelve_hours_a_message_is_given_up() -> None:
     assert max(sqs.until.values()) - lease.began <= 1_000
 
 
-def test_a_heartbeat_must_leave_room_for_a_lost_one() -> None:
-    """At half of the visibility and above one lost call would lose the message."""
+def test_a_heartbeat_must_be_shorter_than_half_the_visibility() -> None:
+    """With a heartbeat of half the visibility or more, one failed call would lose the message."""
     with pytest.raises(ValueError, match="less than half"):
         LeasePolicy(visibility_s=60, heartbeat_s=30)

@@ -1,4 +1,4 @@
-"""What becomes of a message with several records."""
+"""The outcome of a message with several records."""
 
 import pytest
 from hypothesis import given
@@ -12,13 +12,13 @@ outcomes: st.SearchStrategy[Outcome] = st.sampled_from(
 
 
 def test_a_message_without_records_is_done() -> None:
-    """There is nothing that could come back."""
+    """A message without records has nothing to retry, so it is done."""
     assert combine([]) == Done()
 
 
 @given(st.lists(outcomes, min_size=1))
-def test_what_must_come_back_decides(several: list[Outcome]) -> None:
-    """The message is deleted only if every record is done or rejected, and comes back if any record has to."""
+def test_a_message_comes_back_if_any_record_must(several: list[Outcome]) -> None:
+    """The message is deleted only if every record is done or rejected, and comes back if any record must."""
     combined = combine(several)
     assert combined in several
     assert isinstance(combined, Done | Reject) == all(isinstance(one, Done | Reject) for one in several)
@@ -27,7 +27,7 @@ def test_what_must_come_back_decides(several: list[Outcome]) -> None:
 
 @given(st.lists(outcomes, min_size=1))
 def test_the_order_of_records_does_not_matter(several: list[Outcome]) -> None:
-    """Each kind appears once here, so that shuffling cannot change which one wins."""
+    """Reversing the records does not change the combined outcome."""
     assert combine(several) == combine(several[::-1])
 
 
@@ -40,6 +40,6 @@ def test_the_order_of_records_does_not_matter(several: list[Outcome]) -> None:
         ([Release(), Retry("x")], Release()),
     ],
 )
-def test_the_scale_of_outcomes(several: list[Outcome], expected: Outcome) -> None:
-    """Handed back, retried, dead-lettered, rejected, done: the first of these that occurs wins."""
+def test_the_outcome_of_highest_rank_wins(several: list[Outcome], expected: Outcome) -> None:
+    """The first that occurs of release, retry, dead letter, reject and done wins."""
     assert combine(several) == expected

@@ -1,4 +1,4 @@
-"""Every shape that reaches the queue, and everything else that might."""
+"""Parsing of message bodies: every known format, and anything else that may arrive."""
 
 import datetime as dt
 import json
@@ -63,7 +63,7 @@ def sns(body: str) -> str:
 
 
 def read(body: str) -> Message | str:
-    """Return the message, or why there is none; any other error is not caught."""
+    """Return the message or the reason why the body is malformed. Other errors pass through."""
     try:
         return parse(body)
     except Malformed as error:
@@ -73,12 +73,12 @@ def read(body: str) -> Message | str:
 def reason(body: str) -> str:
     with pytest.raises(Malformed) as caught:
         parse(body)
-    assert caught.value.detail, "a person gets a sentence too"
+    assert caught.value.detail, "the error also has a sentence for people"
     return caught.value.reason
 
 
 def test_a_notification_names_its_upload() -> None:
-    """All that S3 says about an upload arrives, the key decoded."""
+    """An upload has every field of the S3 notification, with the key decoded."""
     (upload,) = parse(notification(record())).uploads
     assert upload == Upload(
         bucket="receipts",
@@ -91,29 +91,29 @@ def test_a_notification_names_its_upload() -> None:
 
 
 @pytest.mark.parametrize("version", ["2.0", "2.1", "2.6", "2.99"])
-def test_minors_of_the_event_version_are_all_read(version: str) -> None:
-    """S3 only adds fields in a minor version."""
+def test_every_minor_event_version_is_read(version: str) -> None:
+    """Every minor version is read, because S3 only adds fields in a minor version."""
     assert len(parse(notification(record(eventVersion=version))).uploads) == 1
 
 
 @given(key=words)
 def test_keys_of_notifications_are_form_decoded(key: str) -> None:
-    """Whatever the key, form-encoding and reading give it back: a plus is a blank and %2B a plus."""
+    """Parsing reverses the form encoding of any key: a plus is a blank and %2B is a plus."""
     body = record(s3={"bucket": {"name": "b"}, "object": {"key": quote_plus(key)}})
     assert parse(notification(body)).uploads[0].key == key
 
 
 @given(key=words)
-def test_keys_of_eventbridge_are_as_they_are(key: str) -> None:
-    """EventBridge encodes nothing."""
+def test_keys_of_eventbridge_are_not_decoded(key: str) -> None:
+    """Keys of EventBridge events are taken literally, because EventBridge does not encode them."""
     detail = {"bucket": {"name": "b"}, "object": {"key": key}}
     message = parse(json.dumps(eventbridge(detail=detail)))
     assert message.ignored == "own_output" if key.startswith("_receipts/") else message.uploads[0].key == key
 
 
 @pytest.mark.parametrize("wrapped", [False, True], ids=["bare", "sns"])
-def test_every_kind_may_come_in_an_sns_envelope(*, wrapped: bool) -> None:
-    """An envelope changes nothing about what is in it."""
+def test_an_sns_envelope_changes_nothing(*, wrapped: bool) -> None:
+    """Each kind of body is parsed in the same way with and without an SNS envelope."""
     for body in (notification(record()), json.dumps(eventbridge()), json.dumps({"Event": "s3:TestEvent"})):
         assert parse(sns(body) if wrapped else body) == parse(body)
 
@@ -140,8 +140,8 @@ def test_eventbridge_names_its_upload_with_its_version() -> None:
         ),
     ],
 )
-def test_what_is_known_but_asks_for_nothing_is_ignored(body: str, ignored: str) -> None:
-    """These are done without a record and without a word in the dead-letter queue."""
+def test_known_events_without_an_upload_are_ignored(body: str, ignored: str) -> None:
+    """Test events, removals and the worker's own output lead to no record and no dead letter."""
     assert parse(body) == Message(uploads=(), ignored=ignored)
 
 
@@ -177,27 +177,27 @@ def test_what_is_known_but_asks_for_nothing_is_ignored(body: str, ignored: str) 
         (sns(sns(sns(notification(record())))), "nested_too_deep"),
     ],
 )
-def test_what_is_no_message_of_ours_says_why(body: str, expected: str) -> None:
-    """Each kind of malformed body has its own reason for whoever looks into the dead-letter queue."""
+def test_each_malformed_body_has_its_reason(body: str, expected: str) -> None:
+    """Each kind of malformed body has its own reason, which the dead-letter entry shows."""
     assert reason(body) == expected
 
 
 def test_a_key_of_1024_bytes_is_read() -> None:
-    """S3's longest key counts in bytes of UTF-8."""
+    """S3's limit of 1024 bytes counts the UTF-8 encoding."""
     key = "é" * (MAX_KEY_BYTES // 2)
     body = record(s3={"bucket": {"name": "b"}, "object": {"key": quote_plus(key)}})
     assert parse(notification(body)).uploads[0].key == key
 
 
-def test_one_bad_record_does_not_take_the_others_with_it() -> None:
-    """The good uploads are worked on, and the message remembers that something in it could not be read."""
+def test_one_bad_record_does_not_spoil_the_others() -> None:
+    """The good uploads are returned, and the message has the reason why a record was unreadable."""
     message = parse(notification(record(), {"s3": None}, record(eventName="ObjectRemoved:Delete")))
     assert len(message.uploads) == 1
     assert message.malformed == "not_an_s3_record"
 
 
 def test_two_hundred_records_are_two_hundred_uploads() -> None:
-    """No record of a long body is left out."""
+    """Every record of a long body becomes an upload."""
     records = [record(s3={"bucket": {"name": "b"}, "object": {"key": str(number)}}) for number in range(200)]
     assert [upload.key for upload in parse(notification(*records)).uploads] == [str(number) for number in range(200)]
 
@@ -216,26 +216,26 @@ def test_two_hundred_records_are_two_hundred_uploads() -> None:
         force=st.booleans(),
     )
 )
-def test_a_replay_command_says_what_it_means(upload: Upload) -> None:
-    """What is written for an upload is read as that upload."""
+def test_a_replay_body_is_parsed_as_its_upload(upload: Upload) -> None:
+    """Parsing the replay body of an upload returns the same upload."""
     assert parse(replay_body(upload)) == Message(uploads=(upload,))
 
 
 def test_a_replay_needs_its_id() -> None:
-    """A command without an id could not be told from another."""
+    """A replay body without a replay id is refused."""
     with pytest.raises(ValueError, match="replay_id"):
         replay_body(Upload(bucket="b", key="k", uploaded_at=dt.datetime.now(dt.UTC)))
 
 
 @given(body=st.text() | json_values.map(json.dumps))
 def test_any_text_is_a_message_or_malformed(body: str) -> None:
-    """No body, however odd, raises anything but Malformed."""
+    """No body raises any error other than Malformed."""
     assert read(body)
 
 
 @given(data=st.data())
 def test_any_value_in_any_field_is_a_message_or_malformed(data: st.DataObject) -> None:
-    """A known shape with an odd value somewhere is read or malformed, never an error of ours."""
+    """A known format with an odd value in any field is parsed or malformed; no other error is raised."""
     whole: Any = data.draw(
         st.sampled_from(
             [
@@ -257,8 +257,8 @@ def test_any_value_in_any_field_is_a_message_or_malformed(data: st.DataObject) -
 
 
 @pytest.mark.parametrize("field", ["eventVersion", "eventName", "eventTime"])
-def test_deep_nesting_is_no_crash(field: str) -> None:
-    """A field nested as deep as JSON allows is malformed like any other wrong value."""
+def test_deep_nesting_does_not_crash(field: str) -> None:
+    """A deeply nested field is malformed like any other wrong value."""
     for depth in (500, 900, 980, 990):
         body = notification(record(**{field: 0})).replace(f'"{field}": 0', f'"{field}": {"[" * depth}{"]" * depth}')
         assert read(body)

@@ -1,4 +1,4 @@
-"""Permits: taken before a message is received."""
+"""Permits, which the worker takes before it receives messages."""
 
 import asyncio
 
@@ -11,8 +11,8 @@ from worker.messages.permits import Permits
 
 
 @virtual
-async def test_what_is_free_is_taken_at_once_and_no_more() -> None:
-    """A taker gets what there is, up to what he asks for."""
+async def test_take_returns_at_most_the_free_permits() -> None:
+    """A take returns the free permits, at most as many as it asks for."""
     permits = Permits(5)
     assert await permits.take(3) == 3
     assert await permits.take(10) == 2
@@ -20,8 +20,8 @@ async def test_what_is_free_is_taken_at_once_and_no_more() -> None:
 
 
 @virtual
-async def test_a_taker_waits_for_the_first_that_is_given_back() -> None:
-    """With none free a taker waits, and one given back is enough to go on."""
+async def test_take_waits_until_one_permit_is_given_back() -> None:
+    """When no permit is free, a take waits, and returns as soon as one is given back."""
     permits = Permits(2)
     await permits.take(2)
     waiting = asyncio.create_task(permits.take(10))
@@ -32,8 +32,8 @@ async def test_a_taker_waits_for_the_first_that_is_given_back() -> None:
 
 
 @virtual
-async def test_a_cancelled_taker_takes_nothing() -> None:
-    """A wait that is cancelled costs no permit."""
+async def test_a_cancelled_take_takes_nothing() -> None:
+    """Cancelling a waiting take does not lose a permit."""
     permits = Permits(1)
     await permits.take(1)
     waiting = asyncio.create_task(permits.take(1))
@@ -45,21 +45,21 @@ async def test_a_cancelled_taker_takes_nothing() -> None:
 
 
 def test_more_cannot_be_given_back_than_was_taken() -> None:
-    """Counting wrong is an error at once, not a worker that takes too much."""
+    """Giving back more permits than were taken is an error, so that a worker cannot take too many messages."""
     with pytest.raises(ValueError, match="more permits"):
         Permits(1).give_back()
 
 
-def test_there_is_at_least_one() -> None:
-    """A worker without permits would never work."""
+def test_zero_permits_are_refused() -> None:
+    """A worker without permits could never receive, so zero is refused."""
     with pytest.raises(ValueError, match="at least 1"):
         Permits(0)
 
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3)), max_size=12))
 @virtual
-async def test_permits_are_never_lost_nor_made(takers: list[tuple[int, int]]) -> None:
-    """However many take, hold and give back, there are never more out than exist, and all come back."""
+async def test_the_number_of_permits_stays_constant(takers: list[tuple[int, int]]) -> None:
+    """With any number of concurrent takes, no more permits are out than exist, and all come back."""
     permits = Permits(4)
 
     async def work(wanted: int, hold_s: int) -> None:

@@ -1,4 +1,4 @@
-"""Settlement: what becomes of the message on the queue."""
+"""Settlement of messages: delete, change visibility, or send to the dead-letter queue."""
 
 import asyncio
 import random
@@ -19,14 +19,14 @@ from worker.resilience.backoff import full_jitter
 
 
 class Sqs:
-    """A client on the model of a queue, some of whose entries and calls fail as told."""
+    """An SQS client on the queue model. Chosen entries and calls fail."""
 
     def __init__(self, messages: int) -> None:
         self.model = QueueModel(clock=now, rng=random.Random(1), max_receive_count=5)
         for number in range(messages):
             self.model.send(f"m{number}", f"body {number}")
         self.failing: dict[str, int] = {}
-        """How often the entry of a handle still fails."""
+        """Number of times that the entry of a handle will still fail."""
         self.fault = {"Code": "InternalError", "SenderFault": False}
         self.broken_calls = 0
         self.calls: list[str] = []
@@ -42,7 +42,7 @@ class Sqs:
         for entry in failed:
             self.failing[names[entry["Id"]]] -= 1
         reply = effect([entry for entry in entries if entry not in failed])
-        reply["Successful"].reverse()  # no order is promised
+        reply["Successful"].reverse()  # SQS does not guarantee an order
         reply.setdefault("Failed", []).extend({"Id": entry["Id"], **self.fault} for entry in failed)
         return reply
 
@@ -70,7 +70,7 @@ class Sqs:
 
 @asynccontextmanager
 async def settling(sqs: Sqs) -> AsyncIterator[Settler]:
-    queue = Queue(sqs, "q", dead_letter_url="d", max_receive_count=5)  # type: ignore[arg-type]  # what it calls of a client
+    queue = Queue(sqs, "q", dead_letter_url="d", max_receive_count=5)  # type: ignore[arg-type]  # has the methods that Queue calls
     settler = Settler(queue, SettlementPolicy(), rng=random.Random(1))
     running = asyncio.create_task(settler.run())
     try:
@@ -91,10 +91,10 @@ async def settling(sqs: Sqs) -> AsyncIterator[Settler]:
     ],
 )
 @virtual
-async def test_each_outcome_does_its_own_to_the_message(
+async def test_each_outcome_settles_the_message_in_its_way(
     outcome: Outcome, *, left: bool, visible_in_s: float | None
 ) -> None:
-    """Done and rejected are deleted, released is visible at once, retried later, dead-lettered sent and deleted."""
+    """Done and reject delete, release shows at once, retry shows later, dead letter sends and then deletes."""
     sqs = Sqs(1)
     (message,) = sqs.receive()
     async with settling(sqs) as settler:
@@ -106,8 +106,8 @@ async def test_each_outcome_does_its_own_to_the_message(
 
 
 @virtual
-async def test_deletes_travel_together() -> None:
-    """Thirty acknowledgements at once are three calls."""
+async def test_deletes_are_batched() -> None:
+    """Thirty deletes at once take three calls."""
     sqs = Sqs(30)
     async with settling(sqs) as settler:
         await asyncio.gather(*(settler.settle(message, Done()) for message in sqs.receive()))
@@ -116,8 +116,8 @@ async def test_deletes_travel_together() -> None:
 
 
 @virtual
-async def test_dead_letters_travel_together_and_before_their_deletes() -> None:
-    """Twelve at once are two calls; one that SQS does not take is sent again by itself, and only then deleted."""
+async def test_dead_letters_are_batched_and_sent_before_their_deletes() -> None:
+    """Twelve dead letters take two calls. One that SQS refuses is sent again, and its message deleted only then."""
     sqs = Sqs(12)
     messages = sqs.receive()
     sqs.failing = {messages[3].body: 2}
@@ -133,7 +133,7 @@ async def test_dead_letters_travel_together_and_before_their_deletes() -> None:
 
 @virtual
 async def test_dead_letters_of_half_a_megabyte_do_not_share_a_call() -> None:
-    """SQS takes a megabyte a call, however few messages that are."""
+    """A call may carry one megabyte, so larger batches are split."""
     sqs = Sqs(0)
     for number in range(3):
         sqs.model.send(f"m{number}", str(number) * (MAX_MESSAGE_BYTES // 2))
@@ -144,19 +144,19 @@ async def test_dead_letters_of_half_a_megabyte_do_not_share_a_call() -> None:
 
 
 @given(body=st.text(alphabet="aé🧾", max_size=20), repeat=st.sampled_from([1, 100_000]), reason=st.just("not_json"))
-def test_a_letter_fits_into_a_message(body: str, repeat: int, reason: str) -> None:
-    """However long and of whatever characters the body is, the letter is its beginning, and says if it is not all."""
+def test_a_dead_letter_entry_fits_into_a_message(body: str, repeat: int, reason: str) -> None:
+    """A dead-letter entry starts with the body, is cut to the limit of SQS, and is marked if it was cut."""
     received = Received("m", "h", body * repeat, 1, None)
-    letter = DeadLetterEntry.of(received, reason)
-    assert letter.size <= MAX_MESSAGE_BYTES
-    assert received.body.startswith(letter.body)
-    assert ("truncated" in letter.attributes) == (letter.body != received.body)
+    entry = DeadLetterEntry.of(received, reason)
+    assert entry.size <= MAX_MESSAGE_BYTES
+    assert received.body.startswith(entry.body)
+    assert ("truncated" in entry.attributes) == (entry.body != received.body)
 
 
 @pytest.mark.parametrize(("code", "left"), [("RequestThrottled", 0), ("ReceiptHandleIsInvalid", 1)])
 @virtual
-async def test_a_throttled_entry_is_tried_again_though_sqs_calls_it_the_senders_fault(code: str, left: int) -> None:
-    """Being too fast passes; what is wrong with the entry itself does not."""
+async def test_a_throttled_entry_is_tried_again_although_sqs_reports_a_sender_fault(code: str, left: int) -> None:
+    """Throttling passes, so its entry is tried again; an invalid entry is not."""
     sqs = Sqs(1)
     (message,) = sqs.receive()
     sqs.failing, sqs.fault = {message.receipt_handle: 1}, {"Code": code, "SenderFault": True}
@@ -167,8 +167,8 @@ async def test_a_throttled_entry_is_tried_again_though_sqs_calls_it_the_senders_
 
 @given(st.lists(st.integers(0, 5), min_size=10, max_size=10), st.integers(0, 3))
 @virtual
-async def test_an_entry_that_fails_is_tried_again_by_itself(failures: list[int], broken_calls: int) -> None:
-    """Whichever entries and calls fail now and then, in the end every message is deleted, and only by its own entry."""
+async def test_only_a_failed_entry_is_tried_again(failures: list[int], broken_calls: int) -> None:
+    """When some entries and calls fail, every settled message is deleted in the end, and no other."""
     sqs = Sqs(12)
     messages = sqs.receive()
     sqs.failing = {message.receipt_handle: min(count, 2) for message, count in zip(messages, failures, strict=False)}
@@ -179,8 +179,8 @@ async def test_an_entry_that_fails_is_tried_again_by_itself(failures: list[int],
 
 
 @virtual
-async def test_without_its_dead_letter_a_message_is_not_deleted() -> None:
-    """While the dead-letter queue takes nothing the message stays and comes back."""
+async def test_a_message_whose_dead_letter_fails_is_not_deleted() -> None:
+    """When the dead-letter queue takes nothing, the message stays on the queue."""
     sqs = Sqs(1)
     (message,) = sqs.receive()
     sqs.broken_calls = 6
@@ -191,8 +191,8 @@ async def test_without_its_dead_letter_a_message_is_not_deleted() -> None:
 
 
 @virtual
-async def test_a_flush_waits_for_nobody() -> None:
-    """On a stop what is pending goes out at once and is settled when flush returns."""
+async def test_a_flush_settles_pending_messages_at_once() -> None:
+    """A flush does not wait for batches to fill: pending messages are settled when it returns."""
     sqs = Sqs(3)
     queue = Queue(sqs, "q", dead_letter_url="d", max_receive_count=5)  # type: ignore[arg-type]  # as above
     settler = Settler(queue, SettlementPolicy(linger_s=60))
@@ -204,7 +204,7 @@ async def test_a_flush_waits_for_nobody() -> None:
 
 
 @given(st.integers(1, 10_000), st.randoms(use_true_random=False))
-def test_backoff_grows_and_is_bounded(receives: int, rng: random.Random) -> None:
-    """However often a message came, its pause is between nothing and the cap, and no more than doubled each time."""
+def test_backoff_is_bounded(receives: int, rng: random.Random) -> None:
+    """For any receive count, the pause is between zero and the cap, and its limit at most doubles each time."""
     pause = full_jitter(receives, base_s=5, cap_s=900, rng=rng)
     assert 0 <= pause <= min(900, 5 * 2 ** min(receives - 1, 60))

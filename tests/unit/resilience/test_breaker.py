@@ -1,4 +1,4 @@
-"""The breaker: opens over faults in a row, sends one probe at a time, and lets everybody go when one succeeds."""
+"""The breaker: it opens after consecutive faults, sends one probe at a time, and closes when one succeeds."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -15,18 +15,18 @@ POLICY = BreakerPolicy(failures=3, probe_s=4.0)
 
 @dataclass
 class Service:
-    """What the breaker stands before: works take `call_s` seconds and fail while it is down, or for themselves."""
+    """A dependency behind the breaker. Calls take `call_s` seconds and fail while it is down or if the work is bad."""
 
     breaker: Breaker
     down: bool = False
     call_s: float = 0.1
-    poison: frozenset[str] = frozenset()
+    bad: frozenset[str] = frozenset()
     calls: list[tuple[float, str]] = field(default_factory=list)
     running: int = 0
     most: int = 0
 
     async def call(self, work: str) -> bool:
-        """Make one call, and tell the breaker what became of it; return whether it succeeded."""
+        """Make one call, report its result to the breaker, and return whether it succeeded."""
         async with self.breaker.admit(work) as admission:
             self.calls.append((now(), work))
             self.running += 1
@@ -35,26 +35,26 @@ class Service:
                 await asyncio.sleep(self.call_s)
             finally:
                 self.running -= 1
-            if self.down or work in self.poison:
-                self.breaker.fault(admission, "server_error", suspect=work in self.poison)
+            if self.down or work in self.bad:
+                self.breaker.fault(admission, "server_error", suspect=work in self.bad)
                 return False
             self.breaker.success()
             return True
 
     async def until_done(self, work: str) -> float:
-        """Call until it succeeds; return when it did."""
+        """Call until it succeeds; return the time of the success."""
         while not await self.call(work):
             pass
         return now()
 
 
 def breaker(policy: BreakerPolicy = POLICY) -> Breaker:
-    """Return a breaker on the running loop's clock."""
+    """Return a breaker that uses the running loop's clock."""
     return Breaker("endpoint", policy, clock=now)
 
 
 async def opened(service: Service) -> None:
-    """Let the service go down and the breaker open."""
+    """Take the service down and open the breaker."""
     service.down = True
     for number in range(POLICY.failures):
         await service.call(f"first-{number}")
@@ -65,8 +65,8 @@ async def opened(service: Service) -> None:
 
 @given(st.lists(st.booleans(), max_size=12))
 @virtual
-async def test_it_is_open_after_so_many_faults_in_a_row_and_closed_after_a_success(answers: list[bool]) -> None:
-    """Whatever the answers, it is open exactly when the last ones were faults enough."""
+async def test_it_opens_after_consecutive_faults_and_closes_on_success(answers: list[bool]) -> None:
+    """For any sequence of answers, the breaker is open exactly while the latest ones are enough faults."""
     tested, streak = breaker(), 0
     for works in answers:
         streak = 0 if works else streak + 1
@@ -80,8 +80,8 @@ async def test_it_is_open_after_so_many_faults_in_a_row_and_closed_after_a_succe
 
 @given(waiting=st.integers(1, 20), down_s=st.floats(0.1, 300))
 @virtual
-async def test_one_probe_at_a_time_and_work_goes_on_soon_after_the_return(waiting: int, down_s: float) -> None:
-    """However many wait and however long: no two probes at once, and all are done within a probe's pause."""
+async def test_one_probe_runs_at_a_time_and_work_resumes_soon_after_an_outage(waiting: int, down_s: float) -> None:
+    """For any number of waiting calls, only one probe runs at a time, and all finish soon after the recovery."""
     service = Service(breaker())
     await opened(service)
     tasks = [asyncio.create_task(service.until_done(f"work-{number}")) for number in range(waiting)]
@@ -94,8 +94,8 @@ async def test_one_probe_at_a_time_and_work_goes_on_soon_after_the_return(waitin
 
 
 @virtual
-async def test_a_probe_that_is_cancelled_leaves_the_way_to_another() -> None:
-    """A probe that never comes to an end does not keep the breaker open for ever."""
+async def test_another_call_probes_after_a_cancelled_probe() -> None:
+    """After a cancelled probe another call probes, so the breaker does not stay open."""
     service = Service(breaker())
     await opened(service)
     service.call_s = 1000.0
@@ -113,8 +113,8 @@ async def test_a_probe_that_is_cancelled_leaves_the_way_to_another() -> None:
 
 
 @virtual
-async def test_throttles_are_no_outage_unless_nothing_else_comes() -> None:
-    """Many throttles between successes leave it closed; nothing but throttles for some seconds open it."""
+async def test_only_uninterrupted_throttling_opens_the_breaker() -> None:
+    """A burst of throttles leaves the breaker closed; uninterrupted throttling for some seconds opens it."""
     tested, admission = breaker(), Admission(probe=False, work="")
     for _ in range(100):
         tested.fault(admission, "throttled", throttled=True)
@@ -125,13 +125,13 @@ async def test_throttles_are_no_outage_unless_nothing_else_comes() -> None:
 
 
 @virtual
-async def test_a_receipt_without_a_fault_of_its_own_is_the_better_witness() -> None:
-    """While only poison has met faults, another receipt probes at once, and closes the breaker."""
-    service = Service(breaker(), poison=frozenset({"poison"}))
+async def test_a_receipt_that_has_not_met_the_fault_probes_at_once() -> None:
+    """While only a bad receipt has met faults, another receipt probes at once and closes the breaker."""
+    service = Service(breaker(), bad=frozenset({"bad"}))
     for _ in range(POLICY.failures):
-        await service.call("poison")
+        await service.call("bad")
     assert service.breaker.reason == "server_error"
-    waiting = asyncio.create_task(service.until_done("poison"))
+    waiting = asyncio.create_task(service.until_done("bad"))
     await asyncio.sleep(600)
     came = now()
     assert await service.until_done("good") - came <= 2 * service.call_s + 0.01
@@ -140,8 +140,8 @@ async def test_a_receipt_without_a_fault_of_its_own_is_the_better_witness() -> N
 
 
 @virtual
-async def test_it_asks_for_work_only_where_work_would_help() -> None:
-    """It wants a receipt to probe with, or a witness beside suspects, and none while others wait or it is closed."""
+async def test_it_asks_for_a_probe_only_when_one_would_help() -> None:
+    """The breaker asks for a probe or one more receipt beside a suspect, but not while others wait or it is closed."""
     tested = breaker()
 
     def wanted() -> list[bool]:
@@ -160,8 +160,8 @@ async def test_it_asks_for_work_only_where_work_would_help() -> None:
 
 
 @virtual
-async def test_suspects_get_a_witness_when_nobody_else_has_come_for_a_while() -> None:
-    """What is in flight beside a suspect may wait for it: after some seconds that is no reason to take nobody else."""
+async def test_suspects_get_another_probe_when_no_receipt_has_come_for_a_while() -> None:
+    """If no receipt has come for some seconds, the breaker asks for one, as those in flight may wait for a suspect."""
     tested = breaker()
     for _ in range(POLICY.failures):
         tested.fault(Admission(probe=False, work="a"), "model_error", suspect=True)
@@ -179,6 +179,6 @@ async def test_suspects_get_a_witness_when_nobody_else_has_come_for_a_while() ->
 
 @pytest.mark.parametrize(("failures", "probe_s"), [(0, 1.0), (1, 0.0)])
 def test_a_policy_that_cannot_work_is_refused(failures: int, probe_s: float) -> None:
-    """No breaker that opens before a fault or probes without a pause."""
+    """A breaker must not open before a fault or probe without a pause."""
     with pytest.raises(ValueError, match="must be"):
         BreakerPolicy(failures=failures, probe_s=probe_s)

@@ -1,4 +1,4 @@
-"""A dependency: so many tries while it is well, none charged while it is down, the receipt's own faults at once."""
+"""A dependency: limited attempts while it is healthy, free attempts during an outage, the receipt's faults at once."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ POLICY = RetryPolicy(attempts=4, base_s=0.2, cap_s=2.0)
 
 
 class Calls:
-    """Calls that raise what `errors` gives, one after the other, and then return their number."""
+    """A call that raises each of `errors` in turn, and then returns the number of calls made."""
 
     def __init__(self, errors: Iterator[Exception]) -> None:
         self._errors = errors
@@ -32,7 +32,7 @@ class Calls:
 
 
 def dependency(*, failures: int = 1_000) -> tuple[Dependency, list[DependencyFault]]:
-    """Return a dependency whose breaker opens after so many faults in a row, and the faults that it tells of."""
+    """Return a dependency whose breaker opens after `failures` consecutive faults, and the list of reported faults."""
     seen: list[DependencyFault] = []
     shut = Breaker("s3", BreakerPolicy(failures=failures), clock=now)
     return Dependency("s3", shut, POLICY, on_fault=seen.append), seen
@@ -40,8 +40,8 @@ def dependency(*, failures: int = 1_000) -> tuple[Dependency, list[DependencyFau
 
 @given(st.integers(0, 10))
 @virtual
-async def test_tries_are_counted(faults: int) -> None:
-    """Fewer faults than tries are survived; as many are raised, and nothing is called after that."""
+async def test_attempts_are_limited(faults: int) -> None:
+    """A call survives fewer faults than attempts; with as many, the last fault is raised."""
     tested, seen = dependency()
     calls = Calls(iter([ConnectionError()] * faults))
     if faults < POLICY.attempts:
@@ -54,8 +54,8 @@ async def test_tries_are_counted(faults: int) -> None:
 
 
 @virtual
-async def test_a_throttled_try_costs_a_fraction() -> None:
-    """Being too fast uses up ten times as many tries."""
+async def test_throttled_attempts_are_charged_a_fraction() -> None:
+    """A call may be throttled `THROTTLE_ALLOWANCE` times as often as it may fail."""
     tested, seen = dependency()
     calls = Calls(iter([Throttled("s3", "throttled")] * 1_000))
     with pytest.raises(Throttled):
@@ -65,8 +65,8 @@ async def test_a_throttled_try_costs_a_fraction() -> None:
 
 
 @virtual
-async def test_an_outage_charges_nothing() -> None:
-    """While the breaker is open a call waits and probes for as long as it takes, and then succeeds."""
+async def test_attempts_during_an_outage_are_free() -> None:
+    """While the breaker is open, calls wait and probe as long as the outage lasts, and then succeed."""
     tested, _ = dependency(failures=3)
     down = True
 
@@ -86,8 +86,8 @@ async def test_an_outage_charges_nothing() -> None:
 @pytest.mark.parametrize(
     "make", [lambda: Rejected("no_such_object"), lambda: Failed("model_refused"), lambda: KeyError("a bug")]
 )
-def test_what_another_try_would_not_mend_is_raised_at_once(make: Callable[[], Exception]) -> None:
-    """The receipt's own fault and a bug are raised on the first call, as they are."""
+def test_an_error_that_a_retry_cannot_fix_is_raised_at_once(make: Callable[[], Exception]) -> None:
+    """A rejection, a failure of the receipt or a bug is raised unchanged after the first call."""
     error = make()
 
     @virtual
@@ -103,8 +103,8 @@ def test_what_another_try_would_not_mend_is_raised_at_once(make: Callable[[], Ex
 
 
 @virtual
-async def test_a_refusal_of_the_receipt_shows_that_the_dependency_is_well() -> None:
-    """An answer that blames the receipt closes the breaker as a success does."""
+async def test_a_refusal_of_the_receipt_closes_the_breaker() -> None:
+    """An answer that rejects the receipt closes the breaker, as a success does."""
     tested, _ = dependency(failures=1)
     with pytest.raises(Rejected):
         await tested.call(Calls(iter([SuspectFault("s3", "refused"), Rejected("no_such_object")])), work="a")
@@ -112,8 +112,8 @@ async def test_a_refusal_of_the_receipt_shows_that_the_dependency_is_well() -> N
 
 
 @virtual
-async def test_a_fault_of_another_dependency_is_not_this_ones() -> None:
-    """A fault that came through another dependency's call is passed on and opens nothing here."""
+async def test_a_fault_of_another_dependency_is_not_counted() -> None:
+    """A fault of another dependency's call is passed on and does not open this breaker."""
     tested, seen = dependency(failures=1)
     with pytest.raises(DependencyFault, match="connection"):
         await tested.call(Calls(iter([DependencyFault("dynamodb", "connection")])), work="a")
@@ -123,6 +123,6 @@ async def test_a_fault_of_another_dependency_is_not_this_ones() -> None:
 
 @pytest.mark.parametrize(("attempts", "base_s", "cap_s"), [(0, 1, 1), (1, 0, 1), (1, 2, 1)])
 def test_a_policy_that_cannot_work_is_refused(attempts: int, base_s: float, cap_s: float) -> None:
-    """No policy without a try, without a pause, or whose first pause is its longest."""
+    """A policy must have an attempt, a pause, and a first pause that is at most the longest."""
     with pytest.raises(ValueError, match="must be"):
         RetryPolicy(attempts=attempts, base_s=base_s, cap_s=cap_s)

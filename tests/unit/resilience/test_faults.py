@@ -1,4 +1,4 @@
-"""Whose fault each documented error is."""
+"""The classification of each documented error: a fault of the dependency or of the receipt."""
 
 from typing import Any
 
@@ -83,15 +83,15 @@ def client_error(code: str, status: int, message: str = "", **more: Any) -> Clie
 def test_each_documented_error_has_its_meaning(
     dependency: str, error: Exception, kind: type[ReceiptsError], reason: str
 ) -> None:
-    """The receipt's fault is Rejected or Failed at once; the dependency's is waited for."""
+    """Faults of the receipt are Rejected or Failed; those of the dependency are DependencyFault or Throttled."""
     known = classify(dependency, error)
     assert type(known) is kind
     assert getattr(known, "reason", None) == reason
     assert getattr(known, "dependency", dependency) == dependency
 
 
-def test_what_is_unknown_is_a_bug_and_passes_through() -> None:
-    """An error of ours is not mistaken for an outage."""
+def test_an_unknown_error_passes_through() -> None:
+    """An error of our own code is a bug and is not mistaken for an outage."""
     for error in (KeyError("x"), AttributeError(), LeaseLost("expired")):
         assert classify("s3", error) is error
 
@@ -102,8 +102,8 @@ def test_what_is_unknown_is_a_bug_and_passes_through() -> None:
     status=st.integers(0, 599),
     original=st.none() | st.integers() | st.text(max_size=5),
 )
-def test_any_error_of_aws_is_somebodys(dependency: str, code: str, status: int, original: object) -> None:
-    """No code or status, known or not, is left for the caller to guess."""
+def test_any_error_of_aws_is_classified(dependency: str, code: str, status: int, original: object) -> None:
+    """Every code and status, known or not, is classified and has a reason."""
     known = classify(dependency, client_error(code, status, OriginalStatusCode=original))
     assert isinstance(known, DependencyFault | Failed | Rejected)
     assert known.reason.isidentifier()

@@ -1,4 +1,4 @@
-"""The limit of invocations against a simulated endpoint, in virtual time."""
+"""The adaptive limit of invocations against a simulated endpoint, in virtual time."""
 
 import asyncio
 import random
@@ -13,11 +13,11 @@ from worker.resilience.limiter import Limiter, LimitPolicy
 
 @dataclass
 class SimulatedEndpoint:
-    """Serves `capacity` calls at a time and throttles above; keeps what happened when."""
+    """An endpoint that serves `capacity` concurrent calls, throttles above that, and records the times of both."""
 
     capacity: int
     service_s: float
-    """Median service time; each is log-normal around it."""
+    """Median of the log-normal service times."""
     rng: random.Random
     running: int = 0
     calls: list[float] = field(default_factory=list)
@@ -46,7 +46,7 @@ class SimulatedEndpoint:
 
 
 async def _client(limiter: Limiter, endpoint: SimulatedEndpoint, rng: random.Random) -> None:
-    """Work on one receipt after the other, as one message in flight does."""
+    """Process one receipt after the other, like one permit of a worker."""
     while True:
         served = False
         while not served:
@@ -63,12 +63,12 @@ async def _client(limiter: Limiter, endpoint: SimulatedEndpoint, rng: random.Ran
 
 
 def simulate(service_s: float, seed: int, capacities: dict[float, int], ends: float) -> SimulatedEndpoint:
-    """Return what 32 messages in flight saw until `ends`, with the capacity changed at given moments."""
+    """Return the endpoint after `ends` seconds with 64 messages in flight; `capacities` maps times to capacities."""
     rng = random.Random(seed)
     endpoint = SimulatedEndpoint(capacity=capacities[0.0], service_s=service_s, rng=rng)
 
     async def main() -> None:
-        # As many in flight as would not hold the limit back where the capacity doubles.
+        # Enough messages in flight that they do not bound the limit when the capacity doubles.
         limiter = Limiter(clock=virtual.now, policy=LimitPolicy(most=64, start=8))
         clients = [asyncio.create_task(_client(limiter, endpoint, rng)) for _ in range(64)]
         for at, capacity in sorted(capacities.items()):
@@ -87,8 +87,8 @@ SERVICES_S = [0.1, 0.5, 2.0]
 
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("service_s", SERVICES_S)
-def test_the_endpoints_capacity_is_found_and_held(service_s: float, seed: int) -> None:
-    """An endpoint of 24 at a time is used with 22 to 26, and few calls are throttled."""
+def test_the_limit_finds_the_endpoints_capacity(service_s: float, seed: int) -> None:
+    """At a capacity of 24, the mean limit is 22 to 26, and fewer than 3 % of the calls are throttled."""
     endpoint = simulate(service_s, seed, {0.0: 24}, 300)
     assert 22 <= endpoint.mean_limit(60, 300) <= 26
     assert endpoint.share_throttled(60, 300) < 0.03
@@ -96,7 +96,7 @@ def test_the_endpoints_capacity_is_found_and_held(service_s: float, seed: int) -
 
 @pytest.mark.parametrize("service_s", SERVICES_S)
 @pytest.mark.parametrize("capacity", [12, 48])
-def test_a_capacity_that_changes_is_followed(service_s: float, capacity: int) -> None:
-    """Half a minute after the capacity has halved or doubled, the limit is near the new one."""
+def test_the_limit_follows_a_change_of_capacity(service_s: float, capacity: int) -> None:
+    """Half a minute after the capacity has halved or doubled, the limit is within 10 % of the new capacity."""
     endpoint = simulate(service_s, 1, {0.0: 24, 120.0: capacity}, 210)
     assert endpoint.mean_limit(150, 210) == pytest.approx(capacity, rel=0.1)

@@ -1,4 +1,4 @@
-"""How many invocations at a time, and that no slot is ever lost."""
+"""The number of concurrent invocations, and the return of every slot."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from worker.resilience.limiter import AdaptiveLimit, Limiter, LimitPolicy
 @given(st.lists(st.tuples(st.floats(0.1, 3), st.one_of(st.none(), st.floats(0, 4))), min_size=1, max_size=15))
 @virtual
 async def test_cancellation_leaks_no_slot(calls: list[tuple[float, float | None]]) -> None:
-    """Whoever is cancelled, waiting or working, at whatever moment: all slots are free in the end."""
+    """Whenever a call is cancelled, waiting or working, all slots are free in the end."""
     limiter = Limiter(clock=now, fixed=2)
     most = 0
 
@@ -40,8 +40,8 @@ async def test_cancellation_leaks_no_slot(calls: list[tuple[float, float | None]
 
 
 @virtual
-async def test_slots_go_first_come_first_served() -> None:
-    """Nobody overtakes who waits."""
+async def test_slots_are_given_first_come_first_served() -> None:
+    """Calls get slots in the order in which they asked."""
     limiter = Limiter(clock=now, fixed=1)
     order: list[int] = []
 
@@ -59,7 +59,7 @@ events = st.lists(st.tuples(st.sampled_from(["ok", "throttle", "timeout"]), st.f
 
 @given(events)
 def test_the_limit_stays_within_its_bounds(happened: list[tuple[str, float]]) -> None:
-    """Whatever the endpoint does, the limit is a whole number from least to most."""
+    """For any sequence of results, the limit stays between least and most."""
     policy = LimitPolicy(least=2, most=20, start=8)
     limit, clock = AdaptiveLimit(policy), 0.0
     for what, seconds in happened:
@@ -74,7 +74,7 @@ def test_the_limit_stays_within_its_bounds(happened: list[tuple[str, float]]) ->
 
 
 def test_it_rises_while_latency_is_flat_and_falls_on_a_throttle() -> None:
-    """Answers at the limit raise it; a throttle takes it to what the endpoint did take."""
+    """Answers at the limit raise it; a throttle lowers it to what the endpoint has served."""
     limit = AdaptiveLimit(LimitPolicy(most=100, start=8))
     for turn in range(40):
         limit.succeeded(started=turn, now=turn + 0.5, running=limit.limit)
@@ -85,15 +85,15 @@ def test_it_rises_while_latency_is_flat_and_falls_on_a_throttle() -> None:
 
 
 def test_an_idle_limit_does_not_rise() -> None:
-    """What is not used shows nothing about capacity."""
+    """A limit that is not reached does not rise, because the answers say nothing about capacity."""
     limit = AdaptiveLimit(LimitPolicy(most=100, start=8))
     for turn in range(100):
         limit.succeeded(started=turn, now=turn + 0.5, running=1)
     assert limit.limit == 8
 
 
-def test_a_policy_or_a_number_is_needed() -> None:
-    """Neither and both are mistakes."""
+def test_a_limiter_needs_either_a_policy_or_a_fixed_number() -> None:
+    """A limiter with neither a policy nor a number is refused, and so is an inconsistent policy."""
     with pytest.raises(ValueError, match="either"):
         Limiter(clock=lambda: 0.0)
     with pytest.raises(ValueError, match="least <= start"):
@@ -107,8 +107,10 @@ def test_a_policy_or_a_number_is_needed() -> None:
     )
 )
 @virtual
-async def test_the_budget_of_bytes_is_kept_and_comes_back(uploads: list[tuple[int, int, float, float | None]]) -> None:
-    """Never more is held than the budget, a larger upload counts as all of it, and cancellation gives all back."""
+async def test_the_byte_budget_is_never_exceeded_and_is_returned_in_full(
+    uploads: list[tuple[int, int, float, float | None]],
+) -> None:
+    """At most the budget is held, a larger upload counts as the whole budget, and cancellation returns everything."""
     budget = ByteBudget(100)
 
     async def fetch(expected: int, size: int, seconds: float) -> None:

@@ -14,14 +14,14 @@ def reread(before: Receipt, after: Receipt, **more: Any) -> Record:
     return record(1, said=after, history=({"revision": 1, "receipt": before.model_dump(mode="json")},), **more)
 
 
-def test_the_same_answer_is_no_change() -> None:
+def test_the_same_answer_is_not_a_change() -> None:
     """Amounts with more zeros are equal, and a record with a single answer has no changes."""
     longer = receipt(1, total=Decimal("2.0"), items=(Item(description="Milk", quantity=Decimal("2.00"), unit_price=Decimal("0.5"), amount=Decimal(1)),))  # fmt: skip  # noqa: E501
     assert list(changes(reread(receipt(1), longer))) == []
     assert list(changes(record(1))) == []
 
 
-def test_each_kind_of_change_is_told_apart() -> None:
+def test_each_kind_of_change_is_distinguished() -> None:
     """A new field is `found`, a missing one `lost`, and another value `changed`."""
     before = receipt(1, total=None)
     after = receipt(1, receipt_number=None, currency="USD")
@@ -38,7 +38,7 @@ def test_two_numbers_of_receipts_are_two() -> None:
     assert [one.field for one in found] == ["receipt_number"]
 
 
-def test_changes_are_counted_and_held_against_what_people_said() -> None:
+def test_changes_are_counted_and_compared_with_corrections() -> None:
     """`Difference` counts the changes per field and how many agree with a person's correction."""
     difference = Difference()
     difference.add(reread(receipt(1), receipt(1, total=Decimal(7)), corrections={"total": "7.00"}))

@@ -66,6 +66,6 @@ def test_the_first_upload_is_the_one_that_is_named() -> None:
     assert find_duplicate(NEW, others) == record(1).document
 
 
-def test_a_failure_is_no_duplicate() -> None:
+def test_a_failed_record_is_not_a_duplicate() -> None:
     """Only records with a reading can be duplicates."""
     assert find_duplicate(NEW, [row(record(1, status="rejected", content_sha256=NEW.content_sha256))]) is None

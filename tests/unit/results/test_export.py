@@ -64,7 +64,7 @@ def test_hostile_text_in_every_column_stays_in_its_cell() -> None:
         assert "\u202e" not in out.getvalue()
 
 
-def test_csv_has_what_holds_after_corrections() -> None:
+def test_csv_has_the_corrected_values() -> None:
     """A corrected field is exported with its new value and listed as corrected; taxes are summed."""
     said = receipt(1, taxes=(Tax(amount=Decimal("0.10")), Tax(amount=Decimal("0.20"))))
     out = io.StringIO()

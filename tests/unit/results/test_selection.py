@@ -73,7 +73,7 @@ def test_a_merchant_is_found_whatever_its_spelling() -> None:
     assert chosen.high < "undated"
 
 
-def test_what_no_index_answers_is_a_filter() -> None:
+def test_a_condition_without_an_index_is_a_filter() -> None:
     """A range of totals is a filter, and the plan is not `whole`."""
     chosen = plan(Selection(total_from=Decimal(5)), today=TODAY)
     assert not chosen.whole
@@ -93,7 +93,7 @@ def test_what_no_index_answers_is_a_filter() -> None:
         ({"merchant": "ALDI", "merchant_like": "AL"}, "not both"),
     ],
 )
-def test_what_cannot_be_asked_is_refused(wrong: dict[str, object], says: str) -> None:
+def test_an_invalid_selection_is_refused(wrong: dict[str, object], says: str) -> None:
     """An invalid selection is refused with an explanation."""
     with pytest.raises(BadQuery, match=says):
         Selection(**wrong)  # type: ignore[arg-type] # deliberately wrong

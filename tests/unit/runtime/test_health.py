@@ -1,4 +1,4 @@
-"""What `/health`, `/ready` and `/metrics` answer to whoever looks after the worker."""
+"""The answers of `/health`, `/ready` and `/metrics`."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from worker.telemetry import Telemetry
 
 @dataclass
 class State:
-    """What the worker is said to be doing."""
+    """The worker's state that the tests set."""
 
     now: float = 1_000.0
     last_progress: float = 1_000.0
@@ -23,20 +23,20 @@ class State:
 
 
 class Health:
-    """A served health, and the state behind it."""
+    """A client of the served routes, and the state behind them."""
 
     def __init__(self, http: aiohttp.ClientSession, state: State, breaker: Breaker, telemetry: Telemetry) -> None:
         self.http, self.state, self.breaker, self.telemetry = http, state, breaker, telemetry
 
     async def ask(self, path: str) -> tuple[int, dict[str, object]]:
-        """Return the status and the document at `path`."""
+        """Return the HTTP status and the JSON answer of `path`."""
         async with self.http.get(path) as answer:
             return answer.status, await answer.json()
 
 
 @pytest.fixture
 async def health() -> AsyncIterator[Health]:
-    """A worker in its best health."""
+    """The routes of a healthy worker."""
     state, telemetry = State(), Telemetry(service="receipts-worker")
     breaker = Breaker("sagemaker", BreakerPolicy(failures=1), clock=lambda: state.now)
     vitals = Vitals(
@@ -54,8 +54,8 @@ async def health() -> AsyncIterator[Health]:
         yield Health(http, state, breaker, telemetry)
 
 
-async def test_a_worker_that_polls_is_alive_and_ready(health: Health) -> None:
-    """Both answer 200, and say what is in flight."""
+async def test_a_worker_that_polls_is_healthy_and_ready(health: Health) -> None:
+    """Both routes answer 200 with the messages in flight."""
     assert await health.ask("/ready") == (200, (await health.ask("/health"))[1] | {"ready": True})
     assert await health.ask("/health") == (
         200,
@@ -69,8 +69,8 @@ async def test_a_worker_that_polls_is_alive_and_ready(health: Health) -> None:
     )
 
 
-async def test_a_poller_that_is_stuck_is_not_alive(health: Health) -> None:
-    """Once the time to poll has passed both answer 503, unless it is stopping, when nobody polls."""
+async def test_a_stuck_poller_is_unhealthy(health: Health) -> None:
+    """After the poll limit both routes answer 503. A stopping worker does not poll, so it stays healthy."""
     health.state.now += 79.9
     assert (await health.ask("/health"))[0] == 200
     health.state.now += 0.1
@@ -83,8 +83,8 @@ async def test_a_poller_that_is_stuck_is_not_alive(health: Health) -> None:
     assert (await health.ask("/ready"))[0] == 503
 
 
-async def test_an_open_breaker_is_named_and_no_reason_to_be_killed(health: Health) -> None:
-    """An outage elsewhere makes the worker unready, not unhealthy: replacing it would mend nothing."""
+async def test_an_open_breaker_is_named_and_makes_the_worker_unready_only(health: Health) -> None:
+    """An outage of a dependency makes the worker unready but not unhealthy: a replacement would not help."""
     health.breaker.fault(Admission(probe=False, work="a"), "connection")
     health.state.now += 12
     health.state.last_progress = health.state.now
@@ -99,7 +99,7 @@ async def test_an_open_breaker_is_named_and_no_reason_to_be_killed(health: Healt
 
 
 async def test_metrics_are_prometheus_text(health: Health) -> None:
-    """Each counted thing is in the text under the worker's name."""
+    """The metrics are plain text and contain a counter that has been counted."""
     health.telemetry.count("Extracted")
     async with health.http.get("/metrics") as answer:
         text = await answer.text()

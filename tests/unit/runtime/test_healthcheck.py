@@ -1,4 +1,4 @@
-"""The container's health check, run as a container runs it."""
+"""The health check of the container, run as the container runs it."""
 
 import os
 import subprocess
@@ -43,30 +43,30 @@ def health(port: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_worker_that_is_well_passes() -> None:
-    """A worker that answers 200 gives exit 0 and its own words."""
+def test_a_healthy_worker_passes() -> None:
+    """If the worker answers 200, the check exits with 0 and prints the answer."""
     with worker_that_answers(200) as port:
         result = health(port)
     assert (result.returncode, result.stdout, result.stderr) == (0, '{"status": "said"}\n', "")
 
 
-def test_a_worker_that_is_stuck_fails() -> None:
-    """A worker that answers 503 gives exit 1 and its own words."""
+def test_a_stuck_worker_fails() -> None:
+    """If the worker answers 503, the check exits with 1 and prints the answer to stderr."""
     with worker_that_answers(503) as port:
         result = health(port)
     assert (result.returncode, result.stdout, result.stderr) == (1, "", '{"status": "said"}\n')
 
 
 @pytest.mark.parametrize("port", ["0", "1", "eighty", "65536"])
-def test_where_nobody_answers_it_fails_in_one_line(port: str) -> None:
-    """A port without a worker, or none at all, gives exit 1 and one line that names the port."""
+def test_a_port_without_a_worker_fails_in_one_line(port: str) -> None:
+    """For a port without a worker or an invalid port, the check exits with 1 and one line that names the port."""
     result = health(port)
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
     assert port in result.stderr
 
 
-def test_it_imports_nothing_of_the_worker_but_itself() -> None:
-    """The check of a healthy worker stays cheap: neither the command line nor the AWS client is imported for it."""
+def test_the_check_imports_no_heavy_modules() -> None:
+    """The check is cheap: it imports neither the command line nor the AWS client."""
     with worker_that_answers(200) as port:
         script = (
             "import sys; sys.argv = ['receipts', 'health']\n"

@@ -111,7 +111,7 @@ def test_calibration_compares_what_was_stated_with_what_is_right() -> None:
     assert found["error"] == pytest.approx(0.4)
 
 
-def test_a_run_survives_its_file(tmp_path: Path) -> None:
+def test_a_run_is_equal_after_it_is_saved_and_loaded(tmp_path: Path) -> None:
     """A run is equal after --json writes it and --against reads it."""
     run = Run("a model", 0.7, tuple(scored(reading(), reading(total=None), None)))
     file = tmp_path / "run.json"

@@ -60,7 +60,7 @@ def test_the_simulator_decides_by_the_same_metric_math(visible: int, in_flight: 
 
 
 @given(st.integers(1, 200))
-def test_an_empty_queue_takes_every_task_away(tasks: int) -> None:
+def test_an_empty_queue_removes_every_task(tasks: int) -> None:
     """With an empty queue the surplus is the whole fleet, so zero is reached."""
     empty = {"visible": 0, "in_flight": 0, "tasks": tasks}
     metric = plan(ScalingPolicy(receipt_s=4)).surplus_metric

@@ -58,14 +58,14 @@ def test_an_empty_queue_asks_for_the_least(policy: ScalingPolicy) -> None:
 
 
 @given(policies(min_tasks=0), st.integers(1, 200))
-def test_what_is_in_flight_keeps_the_tasks_that_hold_it(policy: ScalingPolicy, tasks: int) -> None:
+def test_busy_tasks_are_not_removed(policy: ScalingPolicy, tasks: int) -> None:
     """Tasks whose slots are all busy are not removed, even if no message waits."""
     assume(tasks <= policy.most_tasks)
     assert desired_tasks(Backlog(visible=0, in_flight=tasks * policy.slots_per_task), policy) >= tasks
 
 
 @given(policies(), st.integers(1, 100_000))
-def test_what_waits_is_cleared_within_the_acceptable_latency(policy: ScalingPolicy, visible: int) -> None:
+def test_the_backlog_is_cleared_within_the_acceptable_latency(policy: ScalingPolicy, visible: int) -> None:
     """Below its upper bound the fleet is large enough to clear the backlog in the allowed time."""
     tasks = desired_tasks(Backlog(visible=visible, in_flight=0), policy)
     assume(tasks < policy.most_tasks)
@@ -136,7 +136,7 @@ def test_a_number_that_cannot_work_is_refused_by_name(wrong: dict[str, Any], mes
         ScalingPolicy(**{"receipt_s": 4, **wrong})
 
 
-def test_a_queue_does_not_hold_less_than_nothing() -> None:
+def test_a_negative_backlog_is_refused() -> None:
     """A negative count raises ValueError."""
     with pytest.raises(ValueError, match="visible is -1"):
         Backlog(visible=-1, in_flight=0)

@@ -100,7 +100,7 @@ def test_every_receipt_ends_once_and_the_fleet_stays_in_bounds(
     assert run.unfinished == 0 or name == "backlog-copilot"
 
 
-def test_what_ends_after_the_horizon_is_unfinished() -> None:
+def test_receipts_after_the_horizon_are_unfinished() -> None:
     """Receipts that the endpoint would accept only days later count as unfinished."""
     scenario = Scenario(endpoint=EndpointModel(invoke_s=60, concurrency=1, queue=1, min_instances=1, max_instances=1))
     run = simulate(scenario, [0.0] * 3_000, Fixed(tasks=100), length_s=60)
