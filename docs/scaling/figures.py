@@ -193,11 +193,11 @@ def large_row() -> Figures:
 def fill(document: str, numbers: Figures, names: Sequence[str]) -> str:
     """Return `document` with the tables `names`, each between its markers."""
     tables = {
-        **{f"profile {name}": profile_table(rows) for name, rows in numbers["profiles"].items()},
+        **{f"profile {name}": _table(rows) for name, rows in numbers["profiles"].items()},
         "equal hours": equal_hours_table(numbers),
         "zero": _table(numbers["zero"]),
         "endpoint": _table(numbers["endpoint"]),
-        "protection": _table(numbers["protection"]),
+        "protection": protection_table(numbers["protection"]),
         "large": large_table(numbers["large"]),
         "calibration": calibration_table(json.loads(CALIBRATION.read_text(encoding="utf-8"))),
     }
@@ -211,15 +211,22 @@ def fill(document: str, numbers: Figures, names: Sequence[str]) -> str:
     return document
 
 
-def profile_table(rows: Sequence[Figures]) -> str:
-    """Return the table of the policies for one profile."""
-    return _table(rows)
+def protection_table(rows: Sequence[Figures]) -> str:
+    """Return the table of the task-hours with and without protection. The waiting times must be equal."""
+    lines = ["| task-hours | protected | drains |", "|---|--:|--:|"]
+    for on, off in zip(rows[::2], rows[1::2], strict=True):
+        name = on["name"].removesuffix(", protected")
+        if on["p95_s"] != off["p95_s"] or on["worst_s"] != off["worst_s"]:
+            raise ValueError(f"protection changes the waiting times of {name}: show them")
+        lines.append(f"| {name} | {on['task_hours']:,.1f} | {off['task_hours']:,.1f} |")
+    return "\n".join(lines) + "\n"
 
 
 def equal_hours_table(numbers: Figures) -> str:
     """Return the table of each other policy's p95 per profile, and our best p95 within the same task-hours."""
     profiles = numbers["profiles"]
     lines = [f"| | {' | '.join(profiles)} |", "|---|" + "--:|" * len(profiles)]
+    names: dict[str, list[str]] = {}
     for name in (row["name"] for row in profiles["constant"] if row["name"] != OURS):
         cells = []
         for profile, rows in profiles.items():
@@ -229,7 +236,8 @@ def equal_hours_table(numbers: Figures) -> str:
             ours = _number(best["p95_s"]) if best else float("inf")
             mark = "**" if ours > theirs else ""
             cells.append(f"{row['task_hours']:,.1f} h: {seconds(theirs)} / {mark}{seconds(ours)}{mark}")
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        names.setdefault(" | ".join(cells), []).append(name)
+    lines += [f"| {', '.join(same)} | {cells} |" for cells, same in names.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -277,12 +285,15 @@ def calibration_table(measured: Figures) -> str:
 
 
 def _table(rows: Sequence[Figures]) -> str:
-    lines = ["| | p50 s | p95 s | p99 s | worst s | task-hours | most tasks | changes | throttles | fleet |"]
-    lines.append("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+    """Return a table with a row for each policy. Policies with the same figures share a row."""
+    names: dict[str, list[str]] = {}
     for row in rows:
         waits = " | ".join(seconds(_number(row[key])) for key in ("p50_s", "p95_s", "p99_s", "worst_s"))
-        counted = f"{row['most_tasks']} | {row['changes']} | {row['throttles']:,} | ${row['fleet_usd']:,.2f}"
-        lines.append(f"| {row['name']} | {waits} | {row['task_hours']:,.1f} | {counted} |")
+        counted = f"{row['task_hours']:,.1f} | {row['most_tasks']} | {row['changes']} | {row['throttles']:,}"
+        names.setdefault(f"{waits} | {counted}", []).append(row["name"])
+    lines = ["| | p50 s | p95 s | p99 s | worst s | task-hours | most tasks | changes | throttles |"]
+    lines.append("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+    lines += [f"| {', '.join(same)} | {cells} |" for cells, same in names.items()]
     return "\n".join(lines) + "\n"
 
 

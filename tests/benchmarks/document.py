@@ -38,15 +38,16 @@ def _machine(bench: Tree) -> str:
 
 
 def _figures(spreads: Tree) -> Iterator[str]:
-    yield from _head("figure", "median", "lowest to highest", "runs", "goal", "")
-    for name, tree in spreads.items():
-        if name.startswith(("efficiency", "peers")):
-            continue
-        for leaf in _leaves(tree):
-            unit = f" {leaf['unit']}".rstrip()
-            met = {True: "met", False: "**missed**", None: ""}[leaf.get("met")]
-            ends = f"{leaf['low']:g} to {leaf['high']:g}" if leaf["runs"] > 1 else ""
-            yield _line(leaf["what"], f"{leaf['median']:g}{unit}", ends, leaf["runs"], leaf.get("goal", ""), met)
+    leaves = [
+        leaf for name, tree in spreads.items() if not name.startswith(("efficiency", "peers")) for leaf in _leaves(tree)
+    ]
+    runs = max((leaf["runs"] for leaf in leaves), default=0)
+    yield from _head("figure", f"median of {runs} runs", "lowest to highest", "goal")
+    for leaf in leaves:
+        unit = f" {leaf['unit']}".rstrip()
+        met = {True: ", met", False: ", **missed**", None: ""}[leaf.get("met")]
+        ends = f"{leaf['low']:g} to {leaf['high']:g}" if leaf["runs"] > 1 else "one run"
+        yield _line(leaf["what"], f"{leaf['median']:g}{unit}", ends, f"{leaf.get('goal', '')}{met}")
 
 
 def _efficiency(spreads: Tree) -> Iterator[str]:

@@ -29,7 +29,7 @@ def measure(bench: Bench) -> Result:
     goal = Goal("<=", 0.5)
     percent = [100 * share for share in shares]
     result.add("idle_cpu_percent", of=percent, what="CPU while idle, of one core", unit="%", goal=goal)
-    result.add("idle_cpu_share", of=shares, what="the same as a share", unit="", digits=5)
+    result.add("idle_cpu_share", of=shares, digits=5)
     per_hour = 3_600 * calls / (after["now"] - before["now"])
     result.add("idle_calls_per_hour", of=[per_hour], what="AWS calls while idle", unit="/h", digits=0)
     return result
