@@ -47,7 +47,7 @@ class LeaseLost(ReceiptsError):
 
 
 class DependencyFault(ReasonedError):
-    """A failure of S3, SageMaker, DynamoDB or SQS that passes: 5xx, timeout, lost connection, missing permission."""
+    """A failure of an AWS service or the machine that passes: 5xx, timeout, lost connection, missing permission."""
 
     def __init__(self, dependency: str, reason: str, detail: str = "") -> None:
         super().__init__(reason, detail)

@@ -86,6 +86,17 @@ async def test_a_worker_that_is_stopped_first_does_not_run(aws: Aws) -> None:
     stopped.stop()
 
 
+async def test_a_worker_works_only_while_it_is_open(aws: Aws) -> None:
+    """Outside its block `run` is refused instead of returning as if all was done."""
+    worker = Worker(settings(aws))
+    with pytest.raises(RuntimeError, match="not open"):
+        await worker.run()
+    async with worker:
+        pass
+    with pytest.raises(RuntimeError, match="not open"):
+        await worker.run()
+
+
 async def test_a_taken_port_is_one_clear_error(aws: Aws) -> None:
     """The program gets the SettingsError itself, not a group, and nothing of the worker is left."""
     taken = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)

@@ -21,11 +21,12 @@ from tests.support.table import TableModel
 from tests.support.virtual import VirtualLoop
 from worker.aws.clients import Clients
 from worker.errors import DependencyFault
+from worker.messages.consumer import Work
 from worker.messages.leases import Lease
 from worker.messages.outcomes import Outcome
 from worker.messages.queue import Queue, Received
 from worker.receipts.document import timestamp
-from worker.runtime.build import Clocks, Dependencies, Parts, Work, build
+from worker.runtime.build import Clocks, Dependencies, Parts, build
 from worker.settings import Settings
 from worker.telemetry import Telemetry
 

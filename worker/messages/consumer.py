@@ -24,6 +24,7 @@ from worker.messages.queue import BATCH, Queue, Received
 from worker.messages.settlement import Settler
 from worker.resilience.breaker import Breaker
 from worker.resilience.dependency import Dependency
+from worker.resilience.sync import is_being_cancelled
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +32,9 @@ EXTRA_PROBES = BATCH
 """Messages that may be received beyond the permits while every receipt in flight is a suspect."""
 LOOK_S = 1.0
 """Longest time between two checks of the breakers, seconds."""
+
+ABANDON_S = 0.5
+"""Time limit for ending cancelled work, seconds."""
 
 Work = Callable[[Received, Lease], Awaitable[Outcome]]
 
@@ -105,6 +109,7 @@ class Consumer:
         self._handlers: set[asyncio.Task[None]] = set()
         self._helpers: set[asyncio.Task[None]] = set()
         self._receiving: set[asyncio.Future[None]] = set()
+        self._helper_error: BaseException | None = None
         self._last_progress = self._newest = clock()
 
     @property
@@ -132,15 +137,16 @@ class Consumer:
         stopping = asyncio.create_task(self._stopping.wait(), name="stop")
         try:
             await asyncio.wait({poller, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            failed = poller.done()  # it never returns by itself
+            poller_failed = poller.done() and not self._stopping.is_set()
             await self._end_polls({poller, *self._helpers})
             await self._drain()
-            if failed:
+            if poller_failed:
                 await poller
+            if self._helper_error:
+                raise self._helper_error
         finally:
             stopping.cancel()
-            poller.cancel()
-            await self._abandon()
+            await self._abandon({poller, *self._helpers})
 
     async def _end_polls(self, polls: "set[asyncio.Task[None]]") -> None:
         """Wait a moment for running receives, then cancel them."""
@@ -157,18 +163,24 @@ class Consumer:
         for flight in list(self._in_flight):
             flight.task.cancel()
         # From here on settlement does not wait to fill batches.
-        flushing = asyncio.create_task(self._flush_until_settled(), name="flush")
-        await asyncio.wait({flushing}, timeout=self._policy.hand_back_s)
-        if not flushing.done():
+        try:
+            async with asyncio.timeout(self._policy.hand_back_s):
+                await self._flush_until_settled()
+        except TimeoutError:
             log.warning("consumer.left_to_sqs", messages=len(self._handlers))
-            flushing.cancel()
 
-    async def _abandon(self) -> None:
-        """Cancel the work that is left. Its messages return when their visibility ends."""
+    async def _abandon(self, polls: "set[asyncio.Task[None]]") -> None:
+        """Cancel the polls and the work that is left. Its messages return when their visibility ends."""
+        self._stopping.set()
+        for poll in polls:
+            poll.cancel()
+        await asyncio.gather(*polls, return_exceptions=True)
+        for flight in self._in_flight:
+            flight.task.cancel()
         for handler in self._handlers:
             handler.cancel()
         if self._handlers:
-            await asyncio.wait(set(self._handlers), timeout=self._policy.hand_back_s)
+            await asyncio.wait(set(self._handlers), timeout=ABANDON_S)
 
     async def _flush_until_settled(self) -> None:
         while self._handlers:
@@ -197,14 +209,15 @@ class Consumer:
     def _helper_ended(self, helper: "asyncio.Task[None]") -> None:
         self._helpers.discard(helper)
         if not helper.cancelled() and (error := helper.exception()):
-            log.error("consumer.poll_helper_failed", error=type(error).__name__)
+            self._helper_error = self._helper_error or error
+            self._stopping.set()
 
     async def _receive(self) -> bool:
         """Receive once, when there is a permit and the breakers allow it; return whether the reply was full."""
         wanted = await self._permitted()
         if not wanted:
             return False
-        got = 0
+        started = 0
         calling: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
             if self._stopping.is_set():
@@ -212,16 +225,16 @@ class Consumer:
             self._receiving.add(calling)
             asked_at = self._clock()
             messages = await self._ask_for(wanted)
-            got = len(messages)
             self._last_progress = self._clock()
             self._watcher.received()
             for message in messages[:wanted]:
                 self._start(message, asked_at=asked_at)
+                started += 1
         finally:
             self._receiving.discard(calling)
             calling.cancel()
-            self._permits.give_back(wanted - min(got, wanted))
-        return got >= wanted
+            self._permits.give_back(wanted - started)
+        return started == wanted
 
     async def _ask_for(self, wanted: int) -> Sequence[Received]:
         """Call SQS until it answers. If the attempts are used up, log that and return nothing."""
@@ -266,30 +279,29 @@ class Consumer:
     def _start(self, received: Received, *, asked_at: float) -> None:
         self._newest = self._clock()
         lease = self._leases.open(received, asked_at=asked_at)
-        handler = asyncio.create_task(self._handle(received, lease), name=f"message-{received.message_id}")
+        task = asyncio.create_task(self._outcome(received, lease), name=f"work-{received.message_id}")
+        lease.when_lost(task.cancel)
+        flight = _InFlight(lease, task)
+        self._in_flight.add(flight)
+        self._watcher.busy(self.in_flight)
+        handler = asyncio.create_task(self._handle(received, flight), name=f"message-{received.message_id}")
         self._handlers.add(handler)
         handler.add_done_callback(self._handlers.discard)
 
-    async def _handle(self, received: Received, lease: Lease) -> None:
-        """Work on one message and settle it. The permit is given back as soon as the outcome is known."""
-        began = self._clock()
-        task = asyncio.create_task(self._outcome(received, lease), name=f"work-{received.message_id}")
-        flight = _InFlight(lease, task)
-        self._in_flight.add(flight)
-        lease.when_lost(task.cancel)
-        self._watcher.busy(self.in_flight)
+    async def _handle(self, received: Received, flight: _InFlight) -> None:
+        """Wait for the outcome of one message, give its permit back at once, and settle it."""
+        began, lease = self._clock(), flight.lease
         try:
-            try:
-                outcome = await task
-            except asyncio.CancelledError:
-                if _is_cancelled():
-                    raise  # the worker has ended: the message returns when its visibility ends
-                outcome = Release(lease.lost or "shutdown")
-            await self._leases.close(lease)
+            outcome = await flight.task
+        except asyncio.CancelledError:
+            if is_being_cancelled():
+                raise  # the worker has ended: the message returns when its visibility ends
+            outcome = Release(lease.lost or "shutdown")
         finally:
             self._in_flight.discard(flight)
             self._permits.give_back()
             self._watcher.busy(self.in_flight)
+        await self._leases.close(lease)
         self._watcher.finished(received, outcome, self._clock() - began)
         if lease.lost not in {"expired", "taken"}:  # another worker may have the message now
             await self._settler.settle(received, outcome)
@@ -302,9 +314,3 @@ class Consumer:
         except Exception as error:
             log.exception("message.failed_unexpectedly", message_id=received.message_id, error=type(error).__name__)
             return Retry("internal_error")
-
-
-def _is_cancelled() -> bool:
-    """Return whether the current task itself is being cancelled, and not only the task that it awaits."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -127,7 +127,14 @@ class Settler:
         return Change(received, self._backoff_s(received.receives))
 
     async def run(self) -> None:
-        """Send batches until cancelled; call `flush` first."""
+        """Send batches until cancelled; call `flush` first, because calls that are running are then cancelled."""
+        try:
+            await self._send_batches()
+        finally:
+            for call in self._calls:
+                call.cancel()
+
+    async def _send_batches(self) -> None:
         while True:
             await self._arrived.wait()
             if len(self._pending) < BATCH and not self._flushing:
@@ -162,6 +169,8 @@ class Settler:
             attempts += 1
             left = []
             for pending, fault in zip(batch, faults, strict=True):
+                if pending.done.done():
+                    continue  # the message's handler was cancelled
                 if fault is None:
                     pending.done.set_result(True)
                 elif fault.senders or attempts >= self._policy.attempts:

@@ -51,7 +51,7 @@ class Admission:
 
 
 class Breaker:
-    """The breaker of one dependency, shared by every caller in this process."""
+    """The breaker of one dependency, shared by every caller in one worker."""
 
     def __init__(
         self,

@@ -41,7 +41,7 @@ class RetryPolicy:
 
 
 class Dependency:
-    """One of the services that the worker needs."""
+    """A service that the worker needs, or the machine that it runs on."""
 
     def __init__(
         self,

@@ -151,7 +151,6 @@ class Limiter:
             yield Slot(started=self._clock())
         finally:
             self._give_back(1)
-            self._queue.serve()
 
     def _try_take(self, count: int) -> int | None:
         if self._running + count > self.limit:
@@ -161,6 +160,7 @@ class Limiter:
 
     def _give_back(self, count: int) -> None:
         self._running -= count
+        self._queue.serve()
 
     def succeeded(self, slot: Slot) -> None:
         """Record that the call in `slot` was answered."""

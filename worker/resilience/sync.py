@@ -1,6 +1,6 @@
 """Waiting for other tasks: a fair queue, an event with a time limit, and work that outlives a cancellation.
 
-Every room uses these three, so that fairness and cancellation are decided once.
+The other folders use these, so that fairness and cancellation are decided once.
 """
 
 import asyncio
@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+END_S = 0.2
+"""Time limit for the end of a cancelled task, seconds."""
 
 
 class FairQueue:
@@ -19,7 +21,7 @@ class FairQueue:
         """Build a queue for an amount that its owner counts.
 
         `try_take(wanted)` takes what a waiter may have and returns that amount, or None if the waiter must wait.
-        `give_back(amount)` returns an amount to the owner.
+        `give_back(amount)` returns an amount to the owner, which then calls `serve` or `serve_soon`.
         """
         self._try_take = try_take
         self._give_back = give_back
@@ -45,7 +47,7 @@ class FairQueue:
             raise
 
     def serve(self) -> None:
-        """Serve waiters while the first of them can be served; call this after a give-back."""
+        """Serve waiters while the first of them can be served."""
         while self._waiters:
             wanted, turn = self._waiters[0]
             if not turn.done():
@@ -82,8 +84,25 @@ async def finish_within(seconds: float, work: Awaitable[T]) -> T:
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait({task}, timeout=seconds)
+        await _wait_through_cancellations(task, seconds)
+        if not task.done():
+            task.cancel()
+            await _wait_through_cancellations(task, END_S)
         if task.done() and not task.cancelled():
             task.exception()  # retrieved, so that asyncio does not report it: the caller is cancelled anyway
-        task.cancel()
         raise
+
+
+async def _wait_through_cancellations(task: "asyncio.Future[T]", seconds: float) -> None:
+    """Wait for `task`, at most `seconds`; further cancellations do not shorten the time."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    while not task.done() and (left := until - loop.time()) > 0:
+        with contextlib.suppress(asyncio.CancelledError):  # the caller raises it afterwards
+            await asyncio.wait({task}, timeout=left)
+
+
+def is_being_cancelled() -> bool:
+    """Return whether the current task itself is being cancelled, and not only a task that it awaits."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

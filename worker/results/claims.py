@@ -3,8 +3,9 @@
 The row `sha256:<hex>` is in one of these states; each arrow is one conditional write:
 
     free ──claim──> claimed (owner, end) ──keep──> answered
-      ^                │  ▲ │
-      └────release─────┘  └─┘ renew, or another owner after the end
+      ^                │  ▲ │     ▲                   │
+      └────release─────┘  └─┘     └── forced replay ──┘
+                         renew, or another owner after the end
 
 The answer is stored before anything else is done with it, so it is paid for once however often the work is repeated.
 """
@@ -37,16 +38,21 @@ KEEP_S = 1.5
 the consumer gives to handing back."""
 RELEASE_S = 1.0
 """Time limit for releasing a claim, seconds."""
-RENEW_SHARE = 0.9
-"""A claim with more than this share of its time left need not be renewed before a call."""
 
 
 @dataclass(frozen=True)
 class ClaimPolicy:
     """The policy of claims."""
 
-    claim_s: float
-    """Length of a claim, seconds: longer than one call of the endpoint may take."""
+    call_s: float
+    """Longest time that one call of the endpoint may take, seconds."""
+    margin_s: float
+    """A claim is this much longer than a call, seconds."""
+
+    @property
+    def claim_s(self) -> float:
+        """Length of a claim, seconds."""
+        return self.call_s + self.margin_s
 
 
 class ClaimTaken(Exception):
@@ -137,7 +143,8 @@ class Claim:
     async def renew(self) -> None:
         """Make sure that the claim outlasts one call of the endpoint; raise `ClaimTaken` if it was lost."""
         self._check_lease()
-        if self._until - self._claims.clock() > self._claims.policy.claim_s * RENEW_SHARE:
+        policy = self._claims.policy
+        if self._until - self._claims.clock() > policy.call_s + policy.margin_s / 2:
             return
         if await self._claim(take_over=True) is not None:
             raise ClaimTaken
@@ -145,8 +152,8 @@ class Claim:
     async def keep(self, answer: Answer, *, bucket: str) -> Answer:
         """Store `answer` in the row, its receipt in `bucket` if it is too large, and return it as it is stored.
 
-        The endpoint has been paid, so neither a stop nor a lost lease may lose the answer: a cancellation still leaves
-        `KEEP_S` seconds. Raises `LeaseLost` if another worker has claimed the content meanwhile.
+        The endpoint has been paid, so a stop or a lost lease still leaves `KEEP_S` seconds for this. Raises `LeaseLost`
+        if another worker has claimed the content meanwhile.
         """
         return await finish_within(KEEP_S, self._keep(answer, bucket))
 
@@ -164,7 +171,6 @@ class Claim:
 
     async def _claim(self, *, take_over: bool) -> dict[str, Any] | None:
         """Claim or renew: return None, or else the row that is there. `take_over` also takes an expired claim."""
-        self._check_lease()
         unanswered = "attribute_not_exists(#answer)"
         if self._replay:
             unanswered = f"({unanswered} OR NOT contains(answered_replays, :replay))"
@@ -173,6 +179,7 @@ class Claim:
 
         def arguments() -> dict[str, Any]:
             nonlocal until
+            self._check_lease()  # before each attempt
             now = self._claims.clock()
             until = round(now + self._claims.policy.claim_s, 3)
             values: dict[str, Any] = {":owner": self._owner, ":until": Decimal(str(until))}
@@ -206,7 +213,7 @@ class Claim:
         row = await self._claims.rows.update(self._document, lambda: arguments, work=self._owner)
         # A write whose reply was lost finds its own answer on the next attempt.
         if row is not None and row.get("answer") != answer.text:
-            raise LeaseLost("another worker claimed the content meanwhile")
+            raise LeaseLost("claim_lost")
         return answer
 
     async def _release(self) -> None:

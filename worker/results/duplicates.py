@@ -5,8 +5,11 @@ digits. One query of an index finds them. Indexes are eventually consistent, so 
 moment may not find each other; a later write of either does.
 """
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
 
 from worker.receipts.receipt import Receipt
 from worker.receipts.record import Record, merchant_key
@@ -74,7 +77,14 @@ class Duplicates:
         if question is None:
             return None
         answer = await self._dynamodb.query(TableName=self._table, Limit=MOST_CANDIDATES, **question)
-        return find_duplicate(record, [Row.model_validate(from_attributes(item)) for item in answer["Items"]])
+        return find_duplicate(record, _rows(answer["Items"]))
+
+
+def _rows(items: Iterable[Any]) -> Iterator[Row]:
+    """Yield the rows that are valid; another program may have written one that is not."""
+    for item in items:
+        with contextlib.suppress(ValidationError):
+            yield Row.model_validate(from_attributes(item))
 
 
 def _by_purchase(receipt: Receipt | None) -> dict[str, Any] | None:

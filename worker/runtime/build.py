@@ -7,7 +7,7 @@ Consumer ── MessageHandler ── Pipeline ──┬── Fetcher ───
 
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -17,11 +17,10 @@ from worker.extraction.endpoint import Endpoint, EndpointTarget
 from worker.extraction.memory import ByteBudget
 from worker.extraction.pages import ImageLimits
 from worker.extraction.sandbox import Sandbox
-from worker.messages.consumer import Consumer, ConsumerPolicy
-from worker.messages.leases import Lease, LeaseKeeper, LeasePolicy
-from worker.messages.outcomes import Outcome
+from worker.messages.consumer import Consumer, ConsumerPolicy, Work
+from worker.messages.leases import LeaseKeeper, LeasePolicy
 from worker.messages.permits import Permits
-from worker.messages.queue import Queue, Received
+from worker.messages.queue import Queue
 from worker.messages.settlement import SettlementPolicy, Settler
 from worker.resilience.breaker import Breaker, BreakerPolicy
 from worker.resilience.dependency import Dependency, RetryPolicy
@@ -48,8 +47,6 @@ CLAIM_MARGIN_S = 15.0
 """A claim is this much longer than one call of the endpoint may take, seconds."""
 STARTING_INVOCATIONS = 8
 MIB = 1024 * 1024
-
-Work = Callable[[Received, Lease], Awaitable[Outcome]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +132,7 @@ def build(
         claims=Claims(
             rows,
             Offload(aws.s3, dependencies["s3"]),
-            ClaimPolicy(claim_s=settings.endpoint_timeout_s + CLAIM_MARGIN_S),
+            ClaimPolicy(call_s=settings.endpoint_timeout_s, margin_s=CLAIM_MARGIN_S),
             clock=clocks.epoch,
         ),
         images=ImageLimits.of(settings),

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import structlog
-from botocore.exceptions import BotoCoreError, ClientError
 
-from worker.errors import DependencyFault, Failed, LeaseLost, Rejected
+from worker.errors import DependencyFault, Failed, LeaseLost, ReceiptsError, Rejected
 from worker.extraction.endpoint import Endpoint
 from worker.extraction.pages import ImageLimits, Prepared
 from worker.extraction.prepare import refuse_undecodable
@@ -25,6 +24,7 @@ from worker.messages.outcomes import Done, Outcome, Reject, Release, Retry
 from worker.receipts.document import Version, timestamp
 from worker.receipts.record import UNFINISHED, Record, Status
 from worker.resilience.dependency import Dependency
+from worker.resilience.faults import classify
 from worker.results.answer import Answer
 from worker.results.claims import Claim, Claims
 from worker.results.duplicates import Duplicates
@@ -147,7 +147,9 @@ class Pipeline:
         """Return the document that `record` may duplicate; a fault of the table leaves the record unmarked."""
         try:
             return await self._stages.duplicates.lookup(record)
-        except (BotoCoreError, ClientError) as error:  # the mark is worth one attempt, storing the record many
+        except Exception as error:  # the mark is worth one attempt, storing the record many
+            if not isinstance(classify("dynamodb", error), ReceiptsError):
+                raise
             log.info("duplicate.not_looked_up", error=type(error).__name__)
             return None
 

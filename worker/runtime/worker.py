@@ -24,6 +24,7 @@ from worker.aws.clients import Clients, clients
 from worker.errors import ReceiptsError, SettingsError
 from worker.extraction.sandbox import Sandbox
 from worker.messages.queue import Queue, open_queue
+from worker.resilience.sync import is_being_cancelled
 from worker.runtime import health
 from worker.runtime.build import Dependencies, Parts, build
 from worker.settings import Settings
@@ -52,7 +53,8 @@ class Worker:
     def __init__(self, settings: Settings, *, install_signal_handlers: bool = False) -> None:
         """Raise `SettingsError` if a required setting is missing.
 
-        With `install_signal_handlers`, the first SIGTERM or SIGINT stops the worker, and the second ends the process.
+        With `install_signal_handlers`, the first SIGTERM or SIGINT stops the worker; the second ends the process.
+        At most one worker in a program may install them.
         """
         settings.require("queue_url", "endpoint")
         self._settings = settings
@@ -65,7 +67,7 @@ class Worker:
         self._http: web.AppRunner | None = None
         self._aws: Clients
         self._queue: Queue
-        self._stopping = False
+        self._stopping = self._signalled = False
         self.telemetry = Telemetry(service=settings.service)
         self._dependencies = Dependencies(settings, self.telemetry)
 
@@ -86,7 +88,7 @@ class Worker:
             await self._opening
         except asyncio.CancelledError:
             # `stop` cancels only the opening; a cancellation of the caller must reach the caller.
-            if not self._stopping or asyncio.current_task().cancelling():  # type: ignore[union-attr]  # a task is running
+            if not self._stopping or is_being_cancelled():
                 await self._exits.aclose()
                 raise
         except BaseException:
@@ -95,6 +97,7 @@ class Worker:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._parts = None
         await self._exits.aclose()
 
     async def run(self) -> None:
@@ -102,10 +105,10 @@ class Worker:
 
         If a part of the worker fails, drain nothing and raise its error. A cancellation drains first.
         """
-        if self._parts is None:  # `stop` was called before the worker was open
+        if self._parts is None and self._opening and self._stopping:  # `stop` was called before the worker was open
             log.info("worker.stopped")
             return
-        work = asyncio.create_task(self._run(self._parts), name="worker")
+        work = asyncio.create_task(self._run(self.parts), name="worker")
         try:
             await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -119,9 +122,8 @@ class Worker:
 
         Safe to call from any thread, from a signal handler, before `run`, and more than once.
         """
-        if self._loop is None:
-            self._stopping = True
-        else:
+        self._stopping = True  # before the look at the loop, so that an opening in another thread sees one or the other
+        if self._loop:
             with contextlib.suppress(RuntimeError):  # the loop is closed, and so is the worker
                 self._loop.call_soon_threadsafe(self._stop)
 
@@ -151,8 +153,9 @@ class Worker:
             self._opening.cancel()
 
     def _on_signal(self, number: signal.Signals) -> None:
-        if self._stopping:
+        if self._signalled:
             os._exit(128 + number)
+        self._signalled = True
         log.info("worker.stopping", signal=number.name)
         self._stop()
 
@@ -284,5 +287,10 @@ async def _open_queue(aws: Clients, settings: Settings) -> Queue:
 
 
 async def _endless(name: str, side: Awaitable[None]) -> None:
-    await side
+    """Run a side task; raise if it ends for any reason but our own cancellation."""
+    try:
+        await side
+    except asyncio.CancelledError:
+        if is_being_cancelled():
+            raise
     raise RuntimeError(f"{name} ended by itself")

@@ -27,7 +27,9 @@ class Watcher:
     def finished(self, received: Received, outcome: Outcome, duration_s: float) -> None: ...
 
 
-async def consume(queue: MemoryQueue, work: Callable[[Received, Lease], Awaitable[Outcome]]) -> None:
+async def consume(
+    queue: MemoryQueue, work: Callable[[Received, Lease], Awaitable[Outcome]], *, permits: int = 4
+) -> None:
     """Run a consumer with its lease keeper and settler until it ends by itself or is cancelled."""
     leases = LeaseKeeper(queue, LeasePolicy(), clock=virtual.now)
     settler = Settler(queue, SettlementPolicy())
@@ -35,7 +37,7 @@ async def consume(queue: MemoryQueue, work: Callable[[Received, Lease], Awaitabl
     consumer = Consumer(
         queue,
         work,
-        permits=Permits(4),
+        permits=Permits(permits),
         leases=leases,
         settler=settler,
         sqs=sqs,
@@ -50,6 +52,7 @@ async def consume(queue: MemoryQueue, work: Callable[[Received, Lease], Awaitabl
     finally:
         for side in sides:
             side.cancel()
+        await asyncio.gather(*sides, return_exceptions=True)
 
 
 def test_a_poller_that_fails_lets_the_work_in_flight_finish() -> None:
@@ -85,18 +88,46 @@ def test_a_cancelled_consumer_leaves_no_task() -> None:
     """Whoever runs a consumer in another program can cancel it, and nothing of it runs on."""
 
     async def main() -> None:
-        queue = MemoryQueue()
-        queue.put("a", "b", "c")
+        queue = MemoryQueue(call_s=0.005)
+        queue.put(*(str(number) for number in range(25)))
 
         async def work(_: Received, __: Lease) -> Outcome:
             await asyncio.sleep(1_000)
             return Done()
 
-        running = asyncio.create_task(consume(queue, work))
+        running = asyncio.create_task(consume(queue, work, permits=40))
         await asyncio.sleep(1)
+        assert any(task.get_name() == "poll-helper" for task in asyncio.all_tasks())
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     virtual.run(main())
+
+
+def test_a_poll_helper_that_fails_ends_the_consumer() -> None:
+    """An unexpected error in any poll ends the worker after a drain, and no permit is lost on the way."""
+
+    async def main() -> MemoryQueue:
+        queue = MemoryQueue(call_s=0.005)
+        queue.put(*(str(number) for number in range(25)))
+
+        def fails(call: str) -> Exception | None:
+            task = asyncio.current_task()
+            helps = task is not None and task.get_name() == "poll-helper"
+            return KeyError("an unreadable reply") if call == "receive" and helps else None
+
+        async def work(_: Received, __: Lease) -> Outcome:
+            await asyncio.sleep(2)
+            return Done()
+
+        queue.fails = fails
+        with pytest.raises(KeyError, match="unreadable"):
+            await consume(queue, work, permits=40)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        return queue
+
+    queue = virtual.run(main())
+    assert queue.deleted
+    assert len(queue.deleted) + len(queue.messages) == 25

@@ -116,6 +116,19 @@ async def test_deletes_are_batched() -> None:
 
 
 @virtual
+async def test_a_cancelled_handler_does_not_hold_up_its_batch() -> None:
+    """The other entries of the batch are settled although one caller no longer waits."""
+    sqs = Sqs(5)
+    async with settling(sqs) as settler:
+        settled = [asyncio.create_task(settler.settle(message, Done())) for message in sqs.receive()]
+        await asyncio.sleep(0)
+        settled[1].cancel()
+        done, _ = await asyncio.wait(settled, timeout=60)
+    assert len(done) == 5
+    assert sqs.model.copies == []
+
+
+@virtual
 async def test_dead_letters_are_batched_and_sent_before_their_deletes() -> None:
     """Twelve dead letters take two calls. One that SQS refuses is sent again, and its message deleted only then."""
     sqs = Sqs(12)
