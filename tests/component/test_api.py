@@ -41,7 +41,7 @@ async def _one() -> int:
 async def serving(aws: Aws, **changes: Any) -> AsyncIterator[Client]:
     """Serve the API and the console on loopback."""
     settings = aws.settings.model_copy(update={"console": True, **changes})
-    depth = QueueDepth(aws.clients.sqs, aws.resources.queue_url, aws.resources.dead_letter_url)
+    depth = QueueDepth(aws.clients.sqs, aws.resources.queue_url)
     app = web.Application()
     context = ConsoleContext(settings=settings, aws=aws.clients, depth=depth, live=Live(depth, Telemetry(), _one))
     await routes.add_routes(app, context)

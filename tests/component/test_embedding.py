@@ -1,11 +1,11 @@
 """A worker inside another asyncio program."""
 
 import asyncio
-import contextlib
 import signal
 import threading
 from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.component.emulators import Aws
@@ -101,13 +101,36 @@ async def test_a_taken_port_is_one_clear_error(aws: Aws) -> None:
     """The program gets the SettingsError itself, not a group, and nothing of the worker is left."""
     taken = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     port = taken.sockets[0].getsockname()[1]
-    async with contextlib.AsyncExitStack() as stack:
-        worker = await stack.enter_async_context(Worker(settings(aws, http_port=port)))
-        with pytest.raises(SettingsError, match="RECEIPTS_HTTP_PORT"):
-            await worker.run()
+    with pytest.raises(SettingsError, match="RECEIPTS_HTTP_PORT"):
+        async with Worker(settings(aws, http_port=port)):
+            pass
     taken.close()
     await asyncio.sleep(0)
     assert [task for task in asyncio.all_tasks() if task.get_name() in {"settler", "lease-keeper", "poller"}] == []
+
+
+async def test_health_answers_while_the_worker_waits_for_its_queue(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While SQS is away the worker is alive, not ready, and says which dependency it waits for; stop ends it."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:9")
+    worker = Worker(settings(aws, call_base_s=0.05, call_cap_s=0.1))
+    opening = asyncio.create_task(worker.__aenter__())
+
+    async def sqs_is_open() -> bool:
+        return worker.address is not None and any(breaker.open for breaker in worker._dependencies.breakers)
+
+    await until(sqs_is_open)
+    assert worker.address is not None
+    host, port = worker.address
+    async with aiohttp.ClientSession(f"http://{host}:{port}") as http:
+        async with http.get("/health") as answer:
+            report = await answer.json()
+            assert (answer.status, report["status"], report["breakers"]["sqs"]["open"]) == (200, "starting", True)
+        async with http.get("/ready") as answer:
+            assert (answer.status, (await answer.json())["ready"]) == (503, False)
+    worker.stop()
+    await asyncio.wait_for(opening, 10)
+    await asyncio.wait_for(worker.run(), 5)
+    await worker.__aexit__(None, None, None)
 
 
 @pytest.mark.parametrize("missing", ["queue_url", "endpoint"])

@@ -47,7 +47,7 @@ async def _serve(settings: "Settings", *, open_browser: bool) -> None:
     configure_logging(level=settings.log_level, style=settings.log_format)
     async with clients(settings, attempts=3) as aws:
         queue = await open_queue(aws.sqs, str(settings.queue_url), max_receive_count=1)
-        depth = QueueDepth(aws.sqs, queue.url, queue.dead_letter_url)
+        depth = QueueDepth(aws.sqs, queue.url)
         live = Live(depth, Telemetry(service=settings.service), Fleet().count)
         app = web.Application()
         for path in ("/health", "/ready"):

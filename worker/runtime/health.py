@@ -25,16 +25,29 @@ class Vitals:
     in_flight: Callable[[], int]
     limit: Callable[[], int]
     stopping: Callable[[], bool]
+    started: Callable[[], bool] = lambda: True
+    """False while the worker waits for its queue."""
 
     def alive(self) -> bool:
         """Return whether the poller makes progress. The answer itself shows that the event loop runs."""
         return self.stopping() or self.clock() - self.last_progress() < self.poll_limit_s
 
+    def ready(self) -> bool:
+        """Return whether the worker takes messages."""
+        return self._status() == "ok" and not any(breaker.open for breaker in self.breakers)
+
+    def _status(self) -> str:
+        if self.stopping():
+            return "stopping"
+        if not self.started():
+            return "starting"
+        return "ok" if self.alive() else "stuck"
+
     def report(self) -> dict[str, Any]:
         """Return the report, for people and load balancers."""
         now = self.clock()
         return {
-            "status": "stopping" if self.stopping() else "ok" if self.alive() else "stuck",
+            "status": self._status(),
             "in_flight": self.in_flight(),
             "invocation_limit": self.limit(),
             "seconds_since_poll": round(max(0.0, now - self.last_progress()), 1),
@@ -61,7 +74,7 @@ def add_routes(app: web.Application, vitals: Vitals, telemetry: Telemetry) -> No
         return web.json_response(vitals.report(), status=200 if vitals.alive() else 503)
 
     async def ready(_: web.Request) -> web.Response:
-        is_ready = vitals.alive() and not vitals.stopping() and not any(breaker.open for breaker in vitals.breakers)
+        is_ready = vitals.ready()
         return web.json_response(vitals.report() | {"ready": is_ready}, status=200 if is_ready else 503)
 
     async def metrics(_: web.Request) -> web.Response:

@@ -66,15 +66,14 @@ class Worker:
         self._parts: Parts | None = None
         self._http: web.AppRunner | None = None
         self._aws: Clients
-        self._queue: Queue
         self._stopping = self._signalled = False
         self.telemetry = Telemetry(service=settings.service)
         self._dependencies = Dependencies(settings, self.telemetry)
 
     async def __aenter__(self) -> Self:
-        """Open clients and queue; wait while SQS is unavailable, until `stop` is called.
+        """Open clients, the HTTP server and the queue; wait while SQS is unavailable, until `stop` is called.
 
-        Raises `SettingsError` if AWS is not configured or the queue does not exist.
+        Raises `SettingsError` if AWS is not configured, the port is taken, or the queue does not exist.
         """
         self._loop = asyncio.get_running_loop()
         if self._handle_signals:
@@ -136,7 +135,7 @@ class Worker:
 
     @property
     def address(self) -> tuple[str, int] | None:
-        """Host and port of health, metrics and console while `run` serves them."""
+        """Host and port of health, metrics and console."""
         addresses = self._http.addresses if self._http else []
         return (str(addresses[0][0]), int(addresses[0][1])) if addresses else None
 
@@ -170,9 +169,10 @@ class Worker:
             self._aws = await stack.enter_async_context(clients(settings))
         except (BotoCoreError, ValueError) as error:  # ValueError: the URL of an endpoint is not valid
             raise SettingsError(f"AWS is not configured: {error}") from error
+        await self._listen()  # before the queue is there, so that health says why the worker waits
         sqs = self._dependencies["sqs"]
-        self._queue = await sqs.call(lambda: _open_queue(self._aws, settings), work="start")
-        if self._queue.dead_letter_url is None:
+        queue = await sqs.call(lambda: _open_queue(self._aws, settings), work="start")
+        if queue.dead_letter_url is None:
             log.warning("queue.has_no_dead_letter_queue", fix="give the queue a redrive policy")
         executor = ThreadPoolExecutor(settings.decoders, thread_name_prefix="decoder")
         stack.callback(executor.shutdown, wait=False, cancel_futures=True)
@@ -181,7 +181,7 @@ class Worker:
         self._parts = build(
             settings,
             self._aws,
-            self._queue,
+            queue,
             executor,
             telemetry=self.telemetry,
             sandbox=sandbox,
@@ -199,18 +199,14 @@ class Worker:
     async def _run(self, parts: Parts) -> None:
         if self._stopping:
             parts.consumer.stop()
-        self._http = await self._listen(parts)
-        try:
-            async with asyncio.TaskGroup() as group:
-                sides = [group.create_task(_endless(name, side), name=name) for name, side in self._sides(parts)]
-                log.info("worker.started", endpoint=self._settings.endpoint, max_in_flight=self._settings.max_in_flight)
-                try:
-                    await parts.consumer.run()
-                finally:
-                    for side in sides:
-                        side.cancel()
-        finally:
-            await self._http.cleanup()
+        async with asyncio.TaskGroup() as group:
+            sides = [group.create_task(_endless(name, side), name=name) for name, side in self._sides(parts)]
+            log.info("worker.started", endpoint=self._settings.endpoint, max_in_flight=self._settings.max_in_flight)
+            try:
+                await parts.consumer.run()
+            finally:
+                for side in sides:
+                    side.cancel()
         log.info("worker.stopped")
 
     def _sides(self, parts: Parts) -> Iterator[tuple[str, Awaitable[None]]]:
@@ -231,42 +227,42 @@ class Worker:
             if not self._stopping and since > self.poll_limit_s:
                 raise PollerStuckError(f"no poll for {since:.0f} s")
 
-    async def _listen(self, parts: Parts) -> web.AppRunner:
-        """Serve health, metrics and, if the settings say so, the console."""
+    async def _listen(self) -> None:
+        """Serve health, metrics and, if the settings say so, the console, until the worker is closed."""
         app = web.Application()
         vitals = health.Vitals(
             clock=self._clock,
-            last_progress=lambda: parts.consumer.progress_at,
+            last_progress=lambda: self._parts.consumer.progress_at if self._parts else self._clock(),
             poll_limit_s=self.poll_limit_s,
-            breakers=parts.dependencies.breakers,
-            in_flight=lambda: parts.consumer.in_flight,
-            limit=lambda: parts.limiter.limit,
+            breakers=self._dependencies.breakers,
+            in_flight=lambda: self._parts.consumer.in_flight if self._parts else 0,
+            limit=lambda: self._parts.limiter.limit if self._parts else 0,
             stopping=lambda: self._stopping,
+            started=lambda: self._parts is not None,
         )
         health.add_routes(app, vitals, self.telemetry)
         if self._settings.console:
             from worker.console import routes
 
             await routes.add_routes(app, self._console_context())
-        runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=HTTP_GRACE_S)
-        await runner.setup()
+        self._http = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=HTTP_GRACE_S)
+        self._exits.push_async_callback(self._http.cleanup)
+        await self._http.setup()
         host, port = self._settings.http_host, self._settings.http_port
         try:
-            await web.TCPSite(runner, host, port).start()
+            await web.TCPSite(self._http, host, port).start()
         except OSError as error:
-            await runner.cleanup()
             raise SettingsError(
                 f"RECEIPTS_HTTP_PORT: cannot listen on {host}:{port} ({error.strerror}). Set another port, "
                 "or 0 for any free port."
             ) from error
-        return runner
 
     def _console_context(self) -> "ConsoleContext":
         from worker.console.api import ConsoleContext
         from worker.console.fleet import Fleet
         from worker.console.live import Live, QueueDepth
 
-        depth = QueueDepth(self._aws.sqs, self._queue.url, self._queue.dead_letter_url)
+        depth = QueueDepth(self._aws.sqs, self._settings.queue_url or "")
         live = Live(depth, self.telemetry, Fleet().count)
         return ConsoleContext(settings=self._settings, aws=self._aws, depth=depth, live=live)
 
