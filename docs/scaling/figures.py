@@ -288,11 +288,11 @@ def _table(rows: Sequence[Figures]) -> str:
     """Return a table with a row for each policy. Policies with the same figures share a row."""
     names: dict[str, list[str]] = {}
     for row in rows:
-        waits = " | ".join(seconds(_number(row[key])) for key in ("p50_s", "p95_s", "p99_s", "worst_s"))
+        waits = " | ".join(seconds(_number(row[key])) for key in ("p50_s", "p95_s", "worst_s"))
         counted = f"{row['task_hours']:,.1f} | {row['most_tasks']} | {row['changes']} | {row['throttles']:,}"
         names.setdefault(f"{waits} | {counted}", []).append(row["name"])
-    lines = ["| | p50 s | p95 s | p99 s | worst s | task-hours | most tasks | changes | throttles |"]
-    lines.append("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+    lines = ["| | p50 s | p95 s | worst s | task-hours | most tasks | changes | throttles |"]
+    lines.append("|---|--:|--:|--:|--:|--:|--:|--:|")
     lines += [f"| {', '.join(same)} | {cells} |" for cells, same in names.items()]
     return "\n".join(lines) + "\n"
 

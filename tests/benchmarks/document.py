@@ -42,12 +42,12 @@ def _figures(spreads: Tree) -> Iterator[str]:
         leaf for name, tree in spreads.items() if not name.startswith(("efficiency", "peers")) for leaf in _leaves(tree)
     ]
     runs = max((leaf["runs"] for leaf in leaves), default=0)
-    yield from _head("figure", f"median of {runs} runs", "lowest to highest", "goal")
+    yield from _head("figure", f"median of {runs} runs (lowest to highest)", "goal")
     for leaf in leaves:
         unit = f" {leaf['unit']}".rstrip()
         met = {True: ", met", False: ", **missed**", None: ""}[leaf.get("met")]
         ends = f"{leaf['low']:g} to {leaf['high']:g}" if leaf["runs"] > 1 else "one run"
-        yield _line(leaf["what"], f"{leaf['median']:g}{unit}", ends, f"{leaf.get('goal', '')}{met}")
+        yield _line(leaf["what"], f"{leaf['median']:g}{unit} ({ends})", f"{leaf.get('goal', '')}{met}")
 
 
 def _efficiency(spreads: Tree) -> Iterator[str]:

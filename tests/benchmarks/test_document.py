@@ -37,7 +37,7 @@ def test_new_figures_replace_the_old_tables(tmp_path: Path, bench: dict[str, obj
     assert [line for line in text.splitlines() if line.startswith(("before", "after"))] == [
         line for line in PLACES.splitlines() if line.startswith(("before", "after"))
     ]
-    assert "| start | 1.1 s | 1 to 1.2 | <= 1.05, **missed** |" in text
+    assert "| start | 1.1 s (1 to 1.2) | <= 1.05, **missed** |" in text
     assert "| 8, constant | 0.900 (0.900 to 0.900, **missed**) |" in text
     assert "| 8, lognormal | 0.990 (0.990 to 0.990) |" in text
     assert "| celery | 55 (50 to 60) | 7 (7 to 7) | 2.5 | 3 | 4 |" in text
