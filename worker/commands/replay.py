@@ -231,30 +231,32 @@ async def _redrive(options: ReplayOptions, context: ReplayContext) -> int:
         older_than_s=age_s(options.older_than),
         younger_than_s=age_s(options.younger_than),
     )
-    letters = DeadLetters(sqs=context.aws.sqs, queue_url=context.queue_url, results=context.results)
-    url, arn = await letters.addresses()
+    dead_letters = DeadLetters(sqs=context.aws.sqs, queue_url=context.queue_url, results=context.results)
+    url, arn = await dead_letters.addresses()
     if not options.yes:
-        return await _look(options, letters, url, wanted)
-    with progress(await letters.count(url)) as show, interrupts() as stopping:
+        return await _look(options, dead_letters, url, wanted)
+    with progress(await dead_letters.count(url)) as show, interrupts() as stopping:
         moved: int | None = None
         if wanted.everything and not options.force:
-            moved = await letters.move_all(arn, pace=context.pace, stopping=stopping, on_progress=show)
+            moved = await dead_letters.move_all(arn, pace=context.pace, stopping=stopping, on_progress=show)
         if moved is None:
             command = ReplayCommand(replay_id=context.replay_id, force=options.force)
-            moved = await letters.redrive(url, wanted, command, pace=context.pace, stopping=stopping, on_progress=show)
+            moved = await dead_letters.redrive(
+                url, wanted, command, pace=context.pace, stopping=stopping, on_progress=show
+            )
         done = not stopping()
     result = {"replay_id": context.replay_id, "messages": moved, "done": done}
     _print_result(options, result, f"{moved:,} messages went back to the queue.")
     return 0 if done else 1
 
 
-async def _look(options: ReplayOptions, letters: "DeadLetters", url: str, wanted: "DeadLetterFilter") -> int:
+async def _look(options: ReplayOptions, dead_letters: "DeadLetters", url: str, wanted: "DeadLetterFilter") -> int:
     """Count the matching dead-letter entries."""
     if wanted.everything:
-        messages = uploads = await letters.count(url)
+        messages = uploads = await dead_letters.count(url)
     else:
         with console(stderr=True).status("Reading dead-letter entries …"):
-            messages, uploads = await letters.look(url, wanted)
+            messages, uploads = await dead_letters.look(url, wanted)
     _print_result(
         options,
         {"messages": messages, "endpoint_calls_at_most": uploads, "seconds": round(messages / options.rate, 1)},

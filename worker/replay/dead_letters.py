@@ -35,7 +35,7 @@ NOT_HERE: Final = ("InvalidAction", "UnknownOperation", "NotImplemented", "AWS.S
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayCommand:
-    """The settings of the replay commands that replace dead letters."""
+    """The settings of the replay commands that replace dead-letter entries."""
 
     replay_id: str
     force: bool
@@ -69,11 +69,11 @@ class DeadLetterFilter:
         """Whether the filter has no conditions."""
         return self == DeadLetterFilter()
 
-    def wants(self, letter: DeadLetter, *, now: float) -> bool:
-        """Return whether `letter` matches at the time `now`, in seconds since the epoch."""
-        age = now - letter.sent_at
+    def wants(self, dead_letter: DeadLetter, *, now: float) -> bool:
+        """Return whether `dead_letter` matches at the time `now`, in seconds since the epoch."""
+        age = now - dead_letter.sent_at
         return (
-            (self.reason is None or letter.reason == self.reason)
+            (self.reason is None or dead_letter.reason == self.reason)
             and (self.older_than_s is None or age >= self.older_than_s)
             and (self.younger_than_s is None or age <= self.younger_than_s)
         )
@@ -117,11 +117,11 @@ class DeadLetters:
         messages = uploads = 0
         held: list[str] = []
         try:
-            async for letters in self._received(url):
-                held += [letter.handle for letter in letters]
-                fitting = [letter for letter in letters if wanted.wants(letter, now=self._clock())]
+            async for dead_letters in self._received(url):
+                held += [dead_letter.handle for dead_letter in dead_letters]
+                fitting = [dead_letter for dead_letter in dead_letters if wanted.wants(dead_letter, now=self._clock())]
                 messages += len(fitting)
-                uploads += sum(max(1, len(letter.uploads)) for letter in fitting)
+                uploads += sum(max(1, len(dead_letter.uploads)) for dead_letter in fitting)
         finally:
             await self._let_go(url, held)
         return messages, uploads
@@ -141,16 +141,16 @@ class DeadLetters:
         began = self._clock()
         held: list[str] = []
         try:
-            async for letters in self._received(url):
-                fitting = [letter for letter in letters if wanted.wants(letter, now=self._clock())]
-                held += [letter.handle for letter in letters if letter not in fitting]
-                for letter in fitting:
+            async for dead_letters in self._received(url):
+                fitting = [dead_letter for dead_letter in dead_letters if wanted.wants(dead_letter, now=self._clock())]
+                held += [dead_letter.handle for dead_letter in dead_letters if dead_letter not in fitting]
+                for dead_letter in fitting:
                     if stopping():
-                        held.append(letter.handle)
+                        held.append(dead_letter.handle)
                         continue
                     await self._sleep(pace.wait_s(moved, self._clock() - began))
-                    await self._send_back(letter, command)
-                    _raise_first(await Queue(self._sqs, url).delete([letter.handle]))
+                    await self._send_back(dead_letter, command)
+                    _raise_first(await Queue(self._sqs, url).delete([dead_letter.handle]))
                     moved += 1
                     on_progress(moved)
                 if stopping():
@@ -196,28 +196,32 @@ class DeadLetters:
         seen: set[str] = set()
         while True:
             received = await Queue(self._sqs, url).receive(BATCH, wait_s=1, visibility_s=HOLD_S, attributes=["reason"])
-            letters = [_dead_letter(message) for message in received]
-            fresh = [letter for letter in letters if letter.message_id not in seen]
-            seen |= {letter.message_id for letter in letters}
+            dead_letters = [_dead_letter(message) for message in received]
+            fresh = [dead_letter for dead_letter in dead_letters if dead_letter.message_id not in seen]
+            seen |= {dead_letter.message_id for dead_letter in dead_letters}
             if fresh:
                 yield await self._with_reasons(fresh)
-            if len(fresh) < len(letters) or not letters:
+            if len(fresh) < len(dead_letters) or not dead_letters:
                 return
 
-    async def _with_reasons(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
-        """Return `letters`, taking a missing reason from the record of the first upload."""
-        silent = {letter.uploads[0].document for letter in letters if letter.reason is None and letter.uploads}
+    async def _with_reasons(self, dead_letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        """Return `dead_letters`, taking a missing reason from the record of the first upload."""
+        silent = {
+            dead_letter.uploads[0].document
+            for dead_letter in dead_letters
+            if dead_letter.reason is None and dead_letter.uploads
+        }
         found = await self._results.get_many(silent)
 
-        def with_reason(letter: DeadLetter) -> DeadLetter:
-            record = found.get(letter.uploads[0].document) if letter.uploads else None
-            return replace(letter, reason=letter.reason or (record.reason if record else None))
+        def with_reason(dead_letter: DeadLetter) -> DeadLetter:
+            record = found.get(dead_letter.uploads[0].document) if dead_letter.uploads else None
+            return replace(dead_letter, reason=dead_letter.reason or (record.reason if record else None))
 
-        return [with_reason(letter) for letter in letters]
+        return [with_reason(dead_letter) for dead_letter in dead_letters]
 
-    async def _send_back(self, letter: DeadLetter, command: ReplayCommand) -> None:
-        asked = [replace(upload, replay_id=command.replay_id, force=command.force) for upload in letter.uploads]
-        bodies = [replay_body(upload) for upload in asked] or [letter.body]
+    async def _send_back(self, dead_letter: DeadLetter, command: ReplayCommand) -> None:
+        asked = [replace(upload, replay_id=command.replay_id, force=command.force) for upload in dead_letter.uploads]
+        bodies = [replay_body(upload) for upload in asked] or [dead_letter.body]
         for start in range(0, len(bodies), BATCH):
             _raise_first(await self._queue.send([Entry(body) for body in bodies[start : start + BATCH]]))
 
