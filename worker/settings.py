@@ -43,7 +43,7 @@ Seconds = Annotated[float, Field(gt=0, le=VISIBILITY_LIMIT_S, allow_inf_nan=Fals
 class Settings(BaseSettings):
     """The settings of one worker process."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
 
     # Queue, table and bucket
     queue_url: str | None = Field(None, description="URL of the SQS queue that receives the bucket's events.")

@@ -1,6 +1,9 @@
 """The settings: invalid ones are refused with one line that names what to change."""
 
+from typing import Any
+
 import pytest
+from pydantic import ValidationError
 
 from worker.errors import SettingsError
 from worker.messages.consumer import ConsumerPolicy
@@ -98,3 +101,10 @@ def test_a_misspelt_setting_is_refused_with_the_right_name(monkeypatch: pytest.M
 def test_a_stop_ends_within_its_time() -> None:
     """The consumer's grace times besides the drain fit into the time reserved for them."""
     assert ConsumerPolicy.poll_grace_s + ConsumerPolicy.hand_back_s < HAND_BACK_S
+
+
+def test_a_mistyped_argument_is_refused() -> None:
+    """A program that embeds a worker learns of a setting that does not exist."""
+    mistyped: Any = {"quue_url": "https://sqs.eu-central-1.amazonaws.com/1/q"}
+    with pytest.raises(ValidationError, match="quue_url"):
+        Settings(**mistyped)

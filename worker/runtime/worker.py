@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 from aiohttp import web
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
 from worker.aws.clients import Clients, clients
 from worker.errors import ReceiptsError, SettingsError
@@ -167,6 +167,8 @@ class Worker:
         settings, stack = self._settings, self._exits
         try:
             self._aws = await stack.enter_async_context(clients(settings))
+        except NoRegionError as error:
+            raise SettingsError("No AWS region is set. Set AWS_REGION, such as AWS_REGION=eu-central-1.") from error
         except (BotoCoreError, ValueError) as error:  # ValueError: the URL of an endpoint is not valid
             raise SettingsError(f"AWS is not configured: {error}") from error
         await self._listen()  # before the queue is there, so that health says why the worker waits
