@@ -79,7 +79,7 @@ def main() -> None:
     site = Path(sysconfig.get_path("purelib"))
     freed = remove(list(unused(site, image)))
     remove_empty_folders(site / "worker")
-    print(f"{freed / 1e6:.0f} MB removed from {site}")  # noqa: T201 # the build log shows it
+    sys.stdout.write(f"{freed / 1e6:.0f} MB removed from {site}\n")
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ START_LIMIT_S: Final = 120.0
 READ_LIMIT_S: Final = 300.0
 STOP_TIMEOUT_S: Final = 30
 """The default of ECS and of the worker's RECEIPTS_STOP_TIMEOUT_S."""
-HARDENED: Final = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")  # noqa: S108 - the container's own /tmp
+HARDENED: Final = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")  # noqa: S108 - a tmpfs inside the container, not a shared /tmp of this machine
 LOOK_S: Final = 0.02
 
 

@@ -9,6 +9,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +130,7 @@ def tuned_rows(profile: str) -> list[Figures]:
         policy = scenario.policy(acceptable_latency_s=latency_s, busy_share=busy, min_tasks=least, max_tasks=most)
         name = f"{least} to {most} tasks, {busy:.0%} busy, {latency_s} s, in after {minutes} min"
         numbers = plan(policy, scale_in_minutes=minutes)
-        # The default binds the loop's value now; mypy cannot infer a lambda that has one.
-        policies[name] = lambda numbers=numbers: backlog_per_task(numbers)  # type: ignore[misc]  # mypy cannot infer a default
+        policies[name] = partial(backlog_per_task, numbers)
     return [_row(o) for o, _ in _compare(f"{profile}, ours tuned", scenario, counts_a_minute(profile), policies)]
 
 
@@ -204,8 +204,8 @@ def fill(document: str, numbers: Figures, names: Sequence[str]) -> str:
     for name in names:
         table = tables[name]
         pattern = rf"(<!-- figures: {re.escape(name)} -->\n).*?(<!-- end -->)"
-        # The default binds the loop's value now; mypy cannot infer a lambda that has one.
-        document, found = re.subn(pattern, lambda m, t=table: f"{m[1]}{t}{m[2]}", document, flags=re.DOTALL)  # type: ignore[misc]  # mypy cannot infer a default
+        literal = table.replace("\\", r"\\")  # re.subn reads backslashes in its replacement as references
+        document, found = re.subn(pattern, rf"\g<1>{literal}\g<2>", document, flags=re.DOTALL)
         if found != 1:
             raise ValueError(f"The document has {found} places for the table {name!r}; it must have one")
     return document

@@ -74,10 +74,10 @@ async def with_signed_requests(slots: int, *, same: bool) -> None:
 
             return call
 
-        async def get(*, Bucket: str, Key: str) -> bytes:  # noqa: N803 - as botocore names them
+        async def get(*, Bucket: str, Key: str) -> bytes:  # noqa: N803 - both floors are called with the argument names of botocore
             return await send("s3", "GET", f"/{Bucket}/{Key}", b"", {})
 
-        async def invoke(*, EndpointName: str, ContentType: str, Accept: str, Body: bytes) -> bytes:  # noqa: N803 - as botocore names them
+        async def invoke(*, EndpointName: str, ContentType: str, Accept: str, Body: bytes) -> bytes:  # noqa: N803 - both floors are called with the argument names of botocore
             headers = {"content-type": ContentType, "accept": Accept}
             return await send("sagemaker", "POST", f"/endpoints/{EndpointName}/invocations", Body, headers)
 

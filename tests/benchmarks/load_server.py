@@ -284,16 +284,22 @@ def _md5(body: str) -> str:
     return hashlib.md5(body.encode(), usedforsecurity=False).hexdigest()
 
 
+def _answer(line: str) -> None:
+    """Write one line to the benchmark that started this server."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 async def serve(load: Load, picture: bytes) -> None:
     """Serve until standard input ends."""
     loop = asyncio.get_running_loop()
     server = Server(load, picture)
     listener = await loop.create_server(lambda: Connection(server), "127.0.0.1", 0, backlog=512)
     server.address = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-    print(server.address, flush=True)  # noqa: T201 - the bench reads the address
+    _answer(server.address)
     async for line in _lines(loop):
         server.change(json.loads(line))
-        print(json.dumps(load.figures()), flush=True)  # noqa: T201 - the bench reads the figures
+        _answer(json.dumps(load.figures()))
     listener.close()
 
 

@@ -68,7 +68,7 @@ async def console(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Co
 async def browser() -> AsyncIterator[Browser]:
     """A headless Chromium."""
     if CHROMIUM is None:
-        pytest.skip("no Chromium is installed: apt-get install chromium")
+        pytest.skip("the console is not tested in a browser: Chromium is missing (apt-get install chromium)")
     async with async_playwright() as playwright:
         # Its sandbox needs user namespaces, which root in a container lacks. It only opens our own pages.
         launched = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

@@ -46,7 +46,7 @@ def emulator(request: pytest.FixtureRequest, _emulators: Emulators) -> Emulator:
     for marker in request.node.iter_markers("not_on"):
         name, difference = marker.args
         if name == request.param:
-            pytest.skip(f"{name}: {DIFFERENCES[name, difference]}")
+            pytest.skip(f"{name} differs from AWS: {DIFFERENCES[name, difference]}")
     return _emulators.get(request.param)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -48,7 +49,7 @@ async def test_the_same_bytes_are_paid_for_once(aws: Aws, endpoint: FakeEndpoint
         keys = [f"copy-{number}.jpg" for number in range(8)]
         await asyncio.gather(*(upload(aws, key, body) for key in keys))
         for key in keys:
-            found = await until(lambda key=key: record(aws, key))  # type: ignore[misc]  # mypy cannot infer a default
+            found = await until(partial(record, aws, key))
             assert found.receipt.total == Decimal(total_of(body))
         await until(lambda: empty(aws))
     assert sum(endpoint.calls.values()) == 1
@@ -103,7 +104,7 @@ async def test_an_outage_of_the_endpoint_uses_up_no_receives(
         await asyncio.sleep(7)  # longer than the visibility timeout without extension
         endpoint.down = False
         for number in range(4):
-            found = await until(lambda number=number: record(aws, f"{number}.jpg"))  # type: ignore[misc]  # mypy cannot infer a default
+            found = await until(partial(record, aws, f"{number}.jpg"))
             assert found.receives == 1
         await until(lambda: empty(aws))
     assert await left(aws, aws.resources.dead_letter_url) == 0

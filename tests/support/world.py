@@ -313,7 +313,8 @@ class _Client:
     async def get_object(self, **request: Any) -> Any:
         def effect() -> dict[str, Any]:
             body = self._world.objects[request["Key"], request.get("VersionId")]
-            return {"Body": _Body(body), "ContentLength": len(body), "ETag": f'"{_etag(body)}"'}
+            about = {"ContentLength": len(body), "ETag": f'"{_etag(body)}"', "ResponseMetadata": {}}
+            return {"Body": _Body(body), **about}
 
         return await self._call("s3", effect)
 

@@ -144,7 +144,7 @@ class Api:
         except ClientError as error:
             if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") != 404:
                 raise
-            raise Problem(404, "The file is no longer in the bucket.") from error
+            raise Problem(404, "The bucket does not contain this file. It may have been deleted.") from error
         async with reply["Body"] as stream:
             if reply["ContentLength"] > self._upload_limit:
                 raise Problem(404, f"The file is larger than {self._upload_limit} bytes.")

@@ -143,17 +143,17 @@ class Queue:
 
     async def delete(self, handles: Sequence[str]) -> list[EntryFault | None]:
         """Delete messages; return the fault of each, None where it is deleted."""
-        entries = [{"Id": str(at), "ReceiptHandle": handle} for at, handle in enumerate(handles)]
-        reply = await self._sqs.delete_message_batch(QueueUrl=self.url, Entries=entries)  # type: ignore[arg-type]  # plain dicts in place of TypedDicts
+        entries: Any = [{"Id": str(at), "ReceiptHandle": handle} for at, handle in enumerate(handles)]
+        reply = await self._sqs.delete_message_batch(QueueUrl=self.url, Entries=entries)
         return _by_position(reply, len(entries))
 
     async def change_visibility(self, changes: Sequence[tuple[str, float]]) -> list[EntryFault | None]:
         """Set the visibility timeout, in seconds, of messages; return the fault of each, None where it is set."""
-        entries = [
+        entries: Any = [
             {"Id": str(at), "ReceiptHandle": handle, "VisibilityTimeout": _whole_seconds(visibility_s)}
             for at, (handle, visibility_s) in enumerate(changes)
         ]
-        reply = await self._sqs.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)  # type: ignore[arg-type]  # plain dicts in place of TypedDicts
+        reply = await self._sqs.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)
         return _by_position(reply, len(entries))
 
     async def send(self, messages: Sequence[Entry]) -> list[EntryFault | None]:

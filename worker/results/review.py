@@ -1,6 +1,6 @@
 """Review by people: correct a record's fields, and approve it.
 
-Each is one conditional write, which fails if the record is no longer the one that the person looked at. The model's own
+Each is one conditional write. It fails if the record has changed since the person looked at it. The model's own
 values are never overwritten. Checks and possible duplicates are computed again after each correction.
 """
 
@@ -54,9 +54,9 @@ class Reviews:
     ) -> Record | None:
         """Add `corrections` to `document`, remove those in `withdrawn`, and return the record, or None if none exists.
 
-        A correction that equals the model's value is dropped. Raises `Outdated` if the record is no longer at
-        `revision`, `NotPossible` if the result is too large for a row, and `ValueError` for an unknown field or a value
-        that the field cannot have.
+        A correction that equals the model's value is dropped. Raises `Outdated` if the record has another revision,
+        `NotPossible` if the result is too large for a row, and `ValueError` for an unknown field or a value that the
+        field cannot have.
         """
         record = await self._results.get(document)
         if record is None:

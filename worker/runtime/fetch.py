@@ -63,10 +63,10 @@ class Fetcher:
             yield Fetched(found, sha256), data
 
     async def _get_object(self, upload: Upload, grow: Callable[[int], Awaitable[None]]) -> tuple[Upload, bytes]:
-        version = {"VersionId": upload.version_id} if upload.version_id else {}
-        reply: Any = await self._s3.get_object(Bucket=upload.bucket, Key=upload.key, **version)  # type: ignore[arg-type]  # a plain dict in place of the TypedDict
+        version: Any = {"VersionId": upload.version_id} if upload.version_id else {}
+        reply: Any = await self._s3.get_object(Bucket=upload.bucket, Key=upload.key, **version)
         async with reply["Body"] as stream:
-            headers = reply["ResponseMetadata"].get("HTTPHeaders") if "ResponseMetadata" in reply else None
+            headers = reply["ResponseMetadata"].get("HTTPHeaders")
             if headers and not is_from_aws(headers):  # a direct call has checked this itself, and has no headers here
                 raise DependencyFault("s3", "foreign_answer", "a proxy answered instead of S3")
             if "ContentLength" not in reply:  # S3 always sends it; a proxy may not pass it on

@@ -276,7 +276,9 @@ async def _open_queue(aws: Clients, settings: Settings) -> Queue:
         return await open_queue(aws.sqs, url, max_receive_count=settings.max_receive_count)
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") in QUEUE_MISSING:
-            raise SettingsError(f"RECEIPTS_QUEUE_URL: there is no queue at {url}") from error
+            raise SettingsError(
+                f"RECEIPTS_QUEUE_URL: the queue {url} does not exist. Check its name, account and region."
+            ) from error
         raise
     except NoCredentialsError as error:
         raise SettingsError("There are no AWS credentials: give the task a role, or set AWS_PROFILE.") from error

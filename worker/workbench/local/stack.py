@@ -93,7 +93,7 @@ class Stack:
         self._family = Family(local_stack.runtime_directory() / name)
         self._started_workers = 0
         self._at_port: Child | None = None
-        """The process that listens at `http_port`: a worker, or a separate console if there may be no worker."""
+        """The process that listens at `http_port`: a worker, or a separate console if `workers` may be 0."""
         self._exits = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
