@@ -3,7 +3,7 @@
 import os
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -108,3 +108,20 @@ def fast(aws: Aws) -> dict[str, Any]:
         "breaker_probe_s": 0.2,
         "drain_s": 5,
     }
+
+
+@pytest.fixture
+def signed_environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function that sets the environment: AWS at an address, with the access key `one`."""
+
+    def point(url: str, **more: str) -> None:
+        for name in [name for name in os.environ if name not in local_stack.isolated(os.environ, also=("RECEIPTS_",))]:
+            monkeypatch.delenv(name)
+        for name, value in environment.aws(emulator_url=url, runtime_url=url).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "one")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret one")
+        for name, value in more.items():
+            monkeypatch.setenv(name, value)
+
+    return point

@@ -8,7 +8,6 @@ import hashlib
 import io
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -26,17 +25,10 @@ from tests.support.endpoint import FakeEndpoint
 from tests.support.signed import SignedAws
 from worker.aws.clients import Clients, clients, config, session
 from worker.aws.direct import DirectJson, DirectSageMaker
-from worker.commands.support import local_stack
 from worker.errors import DependencyFault, Throttled
-from worker.extraction.memory import ByteBudget
-from worker.receipts.document import Upload
-from worker.resilience.faults import SuspectFault, classify
-from worker.runtime.build import Dependencies
-from worker.runtime.fetch import Fetcher, FetchPolicy
+from worker.resilience.faults import classify
 from worker.runtime.worker import QUEUE_MISSING
 from worker.settings import Settings
-from worker.telemetry import Telemetry
-from worker.workbench.local import environment
 
 KEYS = ("plain.jpg", "a b/ü+~%2F.jpg", "/a//b/../c.jpg", "?x=1&y#z", "日本/🧾.png", "tab\tand'quotes\".jpg")
 USUAL = {"RequestId", "HTTPHeaders", "RetryAttempts", "MaxAttemptsReached", "HostId"}
@@ -47,23 +39,6 @@ async def plain(aws: Aws) -> AsyncIterator[Clients]:
     """The same AWS as `aws`, with every call through botocore."""
     async with clients(aws.settings.model_copy(update={"direct_calls": False})) as opened:
         yield opened
-
-
-@pytest.fixture
-def signed_environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return a function that sets the environment: AWS at an address, with the access key `one`."""
-
-    def point(url: str, **more: str) -> None:
-        for name in [name for name in os.environ if name not in local_stack.isolated(os.environ, also=("RECEIPTS_",))]:
-            monkeypatch.delenv(name)
-        for name, value in environment.aws(emulator_url=url, runtime_url=url).items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "one")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret one")
-        for name, value in more.items():
-            monkeypatch.setenv(name, value)
-
-    return point
 
 
 ONE = ReadOnlyCredentials("one", "secret one", None, None)
@@ -497,29 +472,3 @@ async def test_a_truncated_body_is_a_fault(signed_environment: Callable[..., Non
                 with pytest.raises((BotoCoreError, ClientError, aiohttp.ClientError)) as caught:
                     await stream.read()
     assert getattr(classify("s3", caught.value), "reason", None) == "connection"
-
-
-@pytest.mark.parametrize("direct", [True, False])
-@pytest.mark.parametrize("status", [200, 403, 404])
-async def test_a_page_of_a_proxy_is_an_outage_of_s3(
-    signed_environment: Callable[..., None], status: int, *, direct: bool
-) -> None:
-    """A proxy that answers in HTML instead of S3 is neither a picture, nor a missing object, nor a suspect receipt."""
-
-    async def answer(_: web.Request, __: bytes) -> web.StreamResponse:
-        return web.Response(status=status, text="<html><body>Sign in</body></html>", content_type="text/html")
-
-    async with SignedAws({"one": ONE}, answer, request_ids=False).serve() as aws:
-        signed_environment(aws.url)
-        settings = Settings(direct_calls=direct).model_copy(update={"call_attempts": 1})
-        dependencies = Dependencies(settings, Telemetry())
-        with ThreadPoolExecutor(1) as executor:
-            async with clients(settings) as opened:
-                policy = FetchPolicy(upload_limit_bytes=1_000, fetch_s=5)
-                fetcher = Fetcher(opened.s3, dependencies["s3"], policy, ByteBudget(1_000), executor)
-                upload = Upload(bucket="b", key="a.jpg", uploaded_at=dt.datetime.now(dt.UTC))
-                with pytest.raises(DependencyFault) as raised:
-                    async with fetcher.fetch(upload):
-                        pass
-    assert raised.value.reason in {"foreign_answer", "connection"}
-    assert not isinstance(raised.value, SuspectFault)
