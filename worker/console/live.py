@@ -34,15 +34,13 @@ class QueueDepth:
     def __init__(self, sqs: "SQSClient", queue_url: str) -> None:
         self._sqs = sqs
         self._queue_url = queue_url
-        self._policy: RedrivePolicy | None = None
         self._dead_letter_url: str | None = None
 
     async def read(self) -> dict[str, int | None]:
         """Return the counts. `dead_letters` is None without a dead-letter queue."""
-        if self._policy is None:
+        if self._dead_letter_url is None:  # asked again each time, because a queue may get one later
             policy = await RedrivePolicy.of(self._sqs, self._queue_url)
             self._dead_letter_url = await policy.dead_letter_url(self._sqs)
-            self._policy = policy
         work = await self._counts(self._queue_url)
         dead = await self._counts(self._dead_letter_url) if self._dead_letter_url else None
         return {**work, "dead_letters": None if dead is None else dead["waiting"] + dead["in_flight"]}

@@ -66,10 +66,11 @@ def _raise_descriptor_limit(settings: Settings) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     needed = settings.max_in_flight * DESCRIPTORS_PER_MESSAGE + DESCRIPTORS_OF_A_WORKER
     if hard != resource.RLIM_INFINITY and hard < needed:
-        most = max(1, (hard - DESCRIPTORS_OF_A_WORKER) // DESCRIPTORS_PER_MESSAGE)
+        most = (hard - DESCRIPTORS_OF_A_WORKER) // DESCRIPTORS_PER_MESSAGE
+        smaller = f", or set at most {most}" if most >= 1 else ""
         raise SettingsError(
             f"RECEIPTS_MAX_IN_FLIGHT: {settings.max_in_flight} messages need about {needed} file descriptors, but "
-            f"the process may open {hard}. Raise that limit (nofile of the container), or set at most {most}."
+            f"the process may open {hard}. Raise that limit (nofile of the container){smaller}."
         )
 
 

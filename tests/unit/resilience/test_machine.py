@@ -47,6 +47,15 @@ def test_exhaustion_is_recognized_also_as_a_cause(error: Exception, reason: str)
     assert fault.reason == reason
 
 
+def test_an_optional_module_that_is_missing_blames_no_machine() -> None:
+    """An error of the picture, raised while a decoder handles an ImportError, is the picture's."""
+    broken = ValueError("broken picture")
+    broken.__context__ = ImportError("no optional module")
+    assert machine_fault(broken) is None
+    broken.__context__ = MemoryError()
+    assert machine_fault(broken) == "out_of_memory"
+
+
 @pytest.mark.parametrize(("error", "reason"), EXHAUSTED)
 def test_no_receipt_is_rejected_for_it(error: Exception, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error of the machine leaves preparation as it is; a broken picture is rejected."""

@@ -56,3 +56,11 @@ def test_the_hard_limit_counts(in_flight: int, hard: int, *, fits: bool, monkeyp
         with pytest.raises(SettingsError, match="set at most 5"):
             process._raise_descriptor_limit(settings)
     assert limits[-1] == (hard, hard)
+
+
+def test_a_limit_that_serves_no_message_is_to_be_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No number of messages is recommended if none works."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (32, 32))
+    with pytest.raises(SettingsError, match="Raise that limit") as raised:
+        process._raise_descriptor_limit(Settings(max_in_flight=1))
+    assert "set at most" not in str(raised.value)
